@@ -1,0 +1,7 @@
+module github.com/millstream-go/millstream/benchmarks
+
+go 1.26
+
+require github.com/millstream-go/millstream v0.0.0
+
+replace github.com/millstream-go/millstream => ../
