@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"github.com/millstream-go/millstream/result"
+)
+
+// ErrGoexit is the error of an item whose call ended its goroutine with
+// [runtime.Goexit], as t.FailNow does.
+var ErrGoexit = errors.New("function called runtime.Goexit")
+
+// Handler is what one worker of a [Crew] does with its items. Its methods are
+// called by one goroutine at a time.
+type Handler[T any] interface {
+	// Begin is called when the worker has a new chunk at hand.
+	Begin(t *Taker[T])
+	// Handle does one item. It may panic and call runtime.Goexit.
+	Handle(t *Taker[T], item *T)
+	// Failed resolves an item whose Handle did not return.
+	Failed(t *Taker[T], item *T, err error)
+	// End is called when the chunk is done. It passes on what is held back and
+	// returns the clock reading at which the last item was done, 0 if unknown.
+	End() int64
+}
+
+// Crew runs up to a number of workers over one queue. A worker is started when
+// an item finds no idle one. It ends when the queue is closed and nothing is
+// left for it; the last one calls done.
+type Crew[T any] struct {
+	q    *Queue[T]
+	open func(worker int) Handler[T]
+	done func()
+	wg   *sync.WaitGroup
+
+	// Guarded by q.mu.
+	active int  // started and not ended
+	hired  int  // ever started
+	over   bool // done was called or is about to be
+}
+
+// NewCrew puts workers on q. open makes the handler of a worker when it starts,
+// and done is called once, when the queue is closed and all has been handled.
+// The goroutines are counted in wg, in which the caller must hold a count of
+// its own until it has closed the queue.
+func NewCrew[T any](q *Queue[T], workers int, wg *sync.WaitGroup, open func(worker int) Handler[T], done func()) *Crew[T] {
+	c := &Crew[T]{q: q, open: open, done: done, wg: wg}
+	q.mu.Lock()
+	q.spare, q.start = workers, c.hireLocked
+	q.unlock(nil)
+	return c
+}
+
+// hireLocked makes a taker whose first rouse starts its worker.
+func (c *Crew[T]) hireLocked() *Taker[T] {
+	id := c.hired
+	c.hired++
+	c.active++
+	t := c.q.newTakerLocked()
+	t.begin = func() {
+		h := c.open(id)
+		c.wg.Go(func() { c.work(t, h, 0) })
+	}
+	return t
+}
+
+// Close closes the queue.
+func (c *Crew[T]) Close() {
+	c.q.Close()
+	c.leave(0)
+}
+
+// work is a worker's life. now is a reading of the clock from the end of its
+// last item, or 0.
+func (c *Crew[T]) work(t *Taker[T], h Handler[T], now int64) {
+	for t.Next(now) {
+		h.Begin(t)
+		if !c.chunk(t, h) {
+			return // another goroutine goes on in its place
+		}
+		now = h.End()
+	}
+	c.leave(1)
+}
+
+// resume goes on in the middle of a chunk, in place of a goroutine that ended.
+func (c *Crew[T]) resume(t *Taker[T], h Handler[T]) {
+	if c.chunk(t, h) {
+		c.work(t, h, h.End())
+	}
+}
+
+// chunk handles what is left of the chunk. It returns false when this goroutine
+// has been replaced.
+func (c *Crew[T]) chunk(t *Taker[T], h Handler[T]) bool {
+	for {
+		done, exited := c.stretch(t, h)
+		if done || exited {
+			return done
+		}
+	}
+}
+
+// stretch handles items until the chunk is done or a call panics: one deferred
+// function for all of them.
+func (c *Crew[T]) stretch(t *Taker[T], h Handler[T]) (done, exited bool) {
+	var item *T
+	defer func() {
+		if done {
+			return
+		}
+		err := Caught(recover())
+		exited = err == ErrGoexit //nolint:errorlint // our own, never wrapped here
+		h.Failed(t, item, err)
+		if exited {
+			c.wg.Go(func() { c.resume(t, h) })
+		}
+	}()
+	for item = t.Claim(); item != nil; item = t.Claim() {
+		h.Handle(t, item)
+	}
+	return true, false
+}
+
+// Caught turns what recover returned, in a deferred function that knows that
+// the call did not return, into that call's error.
+func Caught(recovered any) error {
+	if recovered == nil {
+		return ErrGoexit
+	}
+	r := panics.NewRecovered(2, recovered)
+	return &result.PanicError{Value: r.Value, Stack: r.Stack}
+}
+
+// leave takes n workers off and calls done behind the last one.
+func (c *Crew[T]) leave(n int) {
+	q := c.q
+	q.mu.Lock()
+	c.active -= n
+	last := c.active == 0 && q.closed && q.items.size == 0 && !c.over
+	c.over = c.over || last
+	q.unlock(nil)
+	if last {
+		c.done()
+	}
+}

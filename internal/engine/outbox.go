@@ -1,0 +1,98 @@
+package engine
+
+import "sync/atomic"
+
+// Outbox is one producer's end of a [Queue]. It holds items back so that many
+// go in under one lock, yet holds none from a taker that has nothing to do:
+// what is published can be fetched by the queue while the producer is busy
+// elsewhere. One goroutine at a time uses an outbox.
+type Outbox[T any] struct {
+	q    *Queue[T]
+	buf  []T
+	used int // the owner's own count of what is in buf
+
+	// published is used, for those who hold q.mu: buf[taken:published] is ready.
+	published atomic.Int64
+
+	// Guarded by q.mu.
+	taken   int        // passed on already
+	next    *Outbox[T] // in a line
+	refused bool       // the queue was closed while this waited
+
+	wake chan struct{} // one token each time it waits
+
+	// beforeWait, if set, is called before waiting for room.
+	beforeWait func()
+}
+
+// firstOutbox is how many items a new outbox holds back. It doubles each time
+// it fills, up to a chunk or the queue's own limit.
+const firstOutbox = 4
+
+// NewOutbox adds a producer to the queue.
+func (q *Queue[T]) NewOutbox() *Outbox[T] {
+	b := &Outbox[T]{
+		q:    q,
+		buf:  make([]T, min(firstOutbox, q.limit)),
+		wake: make(chan struct{}, 1),
+	}
+	q.mu.Lock()
+	q.boxes = append(q.boxes, b)
+	q.unlock(nil)
+	return b
+}
+
+// Put hands on one item, at once if a taker is idle, else together with those
+// after it. It reports whether it had to wait for room: then time has passed.
+func (b *Outbox[T]) Put(v T) (waited bool) {
+	b.buf[b.used] = v
+	b.used++
+	if b.used == len(b.buf) {
+		return b.Flush()
+	}
+	b.published.Store(int64(b.used))
+	if b.q.hungry.Load() {
+		return b.Flush()
+	}
+	return false
+}
+
+// Flush hands on all that is held back, and waits for room if it has to.
+func (b *Outbox[T]) Flush() (waited bool) {
+	if b.used == 0 {
+		return false
+	}
+	q := b.q
+	q.mu.Lock()
+	b.published.Store(int64(b.used))
+	b.moveLocked()
+	if b.taken < b.used {
+		q.blocked.add(b)
+		q.unlock(q.balanceLocked(true))
+		if b.beforeWait != nil {
+			b.beforeWait()
+		}
+		<-b.wake
+		waited = true
+		q.mu.Lock()
+	}
+	if b.used == len(b.buf) && len(b.buf) < min(MaxChunk, q.limit) {
+		b.buf = make([]T, min(2*len(b.buf), MaxChunk, q.limit))
+	}
+	b.used, b.taken = 0, 0
+	b.published.Store(0)
+	q.unlock(q.balanceLocked(q.items.size > 0))
+	return waited
+}
+
+// moveLocked moves what is ready into the ring, as far as there is room.
+func (b *Outbox[T]) moveLocked() {
+	room := b.q.limit - b.q.items.size
+	ready := b.buf[b.taken:min(int(b.published.Load()), b.taken+room)]
+	if len(ready) == 0 {
+		return
+	}
+	b.q.items.pushAll(ready)
+	clear(ready)
+	b.taken += len(ready)
+}

@@ -1,0 +1,62 @@
+package engine
+
+// ring is a first-in-first-out buffer that grows by doubling up to what its
+// user puts in. It does not lock, and forgets what was taken from it.
+type ring[T any] struct {
+	buf  []T // length zero or a power of two
+	head int // place of the oldest item
+	size int
+}
+
+// smallestRing is what a ring holds when it holds anything. A queue that is
+// declared large but used little stays small.
+const smallestRing = 16
+
+func (r *ring[T]) push(v T) {
+	if r.size == len(r.buf) {
+		r.grow(r.size + 1)
+	}
+	r.buf[(r.head+r.size)&(len(r.buf)-1)] = v
+	r.size++
+}
+
+func (r *ring[T]) pushAll(vs []T) {
+	if r.size+len(vs) > len(r.buf) {
+		r.grow(r.size + len(vs))
+	}
+	at := (r.head + r.size) & (len(r.buf) - 1)
+	n := copy(r.buf[at:], vs)
+	copy(r.buf, vs[n:])
+	r.size += len(vs)
+}
+
+// shift moves the oldest items into dst, as many as fit it, and says how many.
+// The places they leave are cleared, so that the ring keeps nothing alive.
+func (r *ring[T]) shift(dst []T) int {
+	n := min(len(dst), r.size)
+	first := r.buf[r.head:min(r.head+n, len(r.buf))]
+	copy(dst, first)
+	clear(first)
+	if rest := n - len(first); rest > 0 {
+		copy(dst[len(first):], r.buf[:rest])
+		clear(r.buf[:rest])
+	}
+	r.size -= n
+	if r.size == 0 {
+		r.head = 0 // the next items find a warm start
+	} else {
+		r.head = (r.head + n) & (len(r.buf) - 1)
+	}
+	return n
+}
+
+func (r *ring[T]) grow(need int) {
+	size := max(len(r.buf), smallestRing)
+	for size < need {
+		size *= 2
+	}
+	buf := make([]T, size)
+	n := copy(buf, r.buf[r.head:])
+	copy(buf[n:], r.buf[:r.head])
+	r.buf, r.head = buf, 0
+}

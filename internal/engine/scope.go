@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// errSettled is the cause of the context of a run that is over.
+var errSettled = errors.New("run is over")
+
+// Scope is one run, or the part of a run before a step that ends early: what is
+// canceled together, and what becomes of errors.
+type Scope struct {
+	// Ctx is what calls get. It ends with the scope.
+	Ctx   context.Context //nolint:containedctx // a scope is a context with a verdict
+	Clock Clock
+	// Timed says that somebody will look at the timing of the items.
+	Timed bool
+	// Keep says that a failed item is an output like any other. Without it the
+	// first failure stops the run and is its error.
+	Keep bool
+
+	cancel  context.CancelCauseFunc
+	parent  *Scope
+	discard atomic.Bool // what is under way is no longer wanted
+	cut     atomic.Bool // something was left out because the scope had ended
+	Group   *sync.WaitGroup
+
+	mu  sync.Mutex
+	err error
+}
+
+// NewScope starts a run under ctx.
+func NewScope(ctx context.Context, keep bool) *Scope {
+	s := &Scope{Clock: NewClock(), Timed: keep, Keep: keep, Group: new(sync.WaitGroup)}
+	s.Ctx, s.cancel = context.WithCancelCause(ctx)
+	s.Group.Add(1) // held by the terminal, so that the count never touches zero in between
+	return s
+}
+
+// Child returns a scope that can be stopped without its parent.
+func (s *Scope) Child() *Scope {
+	c := &Scope{Clock: s.Clock, Timed: s.Timed, Keep: s.Keep, Group: s.Group, parent: s}
+	c.Ctx, c.cancel = context.WithCancelCause(s.Ctx)
+	return c
+}
+
+// Live reports whether new calls may start.
+func (s *Scope) Live() bool { return s.Ctx.Err() == nil }
+
+// Stop ends the scope because nobody wants more of it. What is under way is
+// dropped, and no error comes of it.
+func (s *Scope) Stop() {
+	s.discard.Store(true)
+	s.cancel(errSettled)
+}
+
+// Fail ends the run with err, unless it has ended before.
+func (s *Scope) Fail(err error) {
+	if s.discard.Load() || s.Ctx.Err() != nil {
+		return // a consequence of the end, not its cause
+	}
+	root := s
+	for root.parent != nil {
+		root = root.parent
+	}
+	root.mu.Lock()
+	first := root.err == nil && root.Ctx.Err() == nil
+	if first {
+		root.err = err
+	}
+	root.mu.Unlock()
+	if first {
+		root.discardAll()
+		root.cancel(err)
+	}
+}
+
+func (s *Scope) discardAll() { s.discard.Store(true) }
+
+// Drops reports whether items that find the scope ended vanish; else each of
+// them becomes a canceled output. It notes that the run is not complete.
+func (s *Scope) Drops() bool {
+	for at := s; at != nil; at = at.parent {
+		if at.discard.Load() {
+			return true
+		}
+	}
+	s.Cut()
+	return !s.Keep
+}
+
+// Cut notes that something was left out because the scope had ended.
+func (s *Scope) Cut() {
+	root := s
+	for ; root.parent != nil; root = root.parent {
+		if root.discard.Load() {
+			return // it was not wanted
+		}
+	}
+	root.cut.Store(true)
+}
+
+// Settle waits for every goroutine of the run and returns its error: the first
+// failure, or, if its context ended before it was complete, that one's cause.
+func (s *Scope) Settle() error {
+	s.Group.Done()
+	s.Group.Wait()
+	s.mu.Lock()
+	err := s.err
+	s.mu.Unlock()
+	if err == nil && s.cut.Load() && !s.discard.Load() {
+		err = context.Cause(s.Ctx)
+	}
+	s.cancel(errSettled)
+	return err
+}
+
+// Release ends a child scope that is through.
+func (s *Scope) Release() { s.cancel(errSettled) }

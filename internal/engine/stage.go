@@ -1,0 +1,248 @@
+package engine
+
+import (
+	"context"
+	"iter"
+)
+
+// Func makes one output of one input.
+type Func[In, Out any] func(context.Context, In) (Out, error)
+
+// FlatFunc makes a sequence of outputs of one input.
+type FlatFunc[In, Out any] func(context.Context, In) (iter.Seq[Out], error)
+
+// Stage is a crew that calls a user's function on each item of a queue and
+// passes the outputs on to the next one.
+type Stage[In, Out any] struct {
+	Scope   *Scope
+	Workers int
+	Window  int // bounds an ordered stage: inputs in flight and finished; 0: unordered
+
+	// Exactly one of them is set.
+	Map  Func[In, Out]
+	Flat FlatFunc[In, Out]
+
+	// Wrap says more of an error than the function does; nil leaves it as it is.
+	Wrap func(index int, err error) error
+	// Slots, if set, are shared with others: each chunk needs one. Bind makes
+	// the context of the calls under a slot.
+	Slots *Slots
+	Bind  func(context.Context, *Slot) context.Context
+}
+
+// Run puts the stage between two queues. It returns the crew, to be closed when
+// all inputs are in; out is closed by closeOut when all outputs are.
+func (s *Stage[In, Out]) Run(in *Queue[Item[In]], out *Queue[Item[Out]], closeOut func()) *Crew[Item[In]] {
+	var order *Order[Item[Out]]
+	if s.Window > 0 {
+		order = NewOrder(in, out, s.Window)
+	}
+	return NewCrew(in, s.Workers, s.Scope.Group, func(id int) Handler[Item[In]] {
+		w := &worker[In, Out]{stage: s, id: int32(id), ctx: s.Scope.Ctx, order: order}
+		if order == nil {
+			w.box = out.NewOutbox()
+			if s.Slots != nil {
+				w.box.beforeWait = w.release
+			}
+		}
+		return w
+	}, closeOut)
+}
+
+// worker is one worker of a stage.
+type worker[In, Out any] struct {
+	stage *Stage[In, Out]
+	id    int32
+	ctx   context.Context //nolint:containedctx // what its calls get
+	slot  *Slot
+	mark  int64 // clock reading at the end of the last call, which is the start of the next
+
+	// The way out: one of the two.
+	box   *Outbox[Item[Out]]
+	order *Order[Item[Out]]
+	part  *part // for outputs of Flat that wait for their turn
+	parts bool  // the item at hand has given some already
+}
+
+// Begin starts a chunk.
+func (w *worker[In, Out]) Begin(t *Taker[Item[In]]) { w.mark = t.Started() }
+
+// End ends a chunk.
+func (w *worker[In, Out]) End() int64 {
+	waited := false
+	if w.box != nil {
+		waited = w.box.Flush()
+	} else {
+		w.order.Flush()
+	}
+	w.release()
+	if waited || !w.stage.Scope.Timed {
+		return 0
+	}
+	return w.mark
+}
+
+// Handle calls the function on one item, unless the item has failed before or
+// the run is over.
+func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
+	s := w.stage
+	if it.Err != nil {
+		var none Out
+		w.emit(t, Next(it, none))
+		return
+	}
+	if !s.Scope.Live() || s.Slots != nil && w.slot == nil && !w.acquire() {
+		w.cancel(t, it)
+		return
+	}
+	if s.Flat != nil {
+		w.flat(t, it)
+		return
+	}
+	v, err := s.Map(w.ctx, it.Value)
+	out := Item[Out]{
+		Value: v, Index: it.Index, Queued: it.Queued, Ended: it.Ended, Run: it.Run,
+		Attempt: 1, Worker: w.id,
+	}
+	if s.Scope.Timed {
+		w.lap(&out.Run, &out.Ended)
+	}
+	if err != nil {
+		w.fail(t, out, err)
+		return
+	}
+	w.emit(t, out)
+}
+
+// flat calls the function on one item and passes on what its sequence gives.
+func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
+	s := w.stage
+	it.Attempt, it.Worker = 1, w.id
+	seq, err := s.Flat(w.ctx, it.Value)
+	if err == nil && seq != nil {
+		for v := range seq {
+			if s.Scope.Timed {
+				w.lap(&it.Run, &it.Ended)
+			}
+			w.emitPart(t, Next(it, v))
+			if !s.Scope.Live() {
+				s.Scope.Cut()
+				break
+			}
+		}
+	}
+	if s.Scope.Timed {
+		w.lap(&it.Run, &it.Ended)
+	}
+	if err != nil {
+		var none Out
+		w.fail(t, Next(it, none), err)
+		return
+	}
+	w.finish(t)
+}
+
+// Failed resolves an item whose call panicked or ended its goroutine.
+func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
+	var none Out
+	out := Next(it, none)
+	out.Attempt, out.Worker = 1, w.id
+	if w.stage.Scope.Timed {
+		w.lap(&out.Run, &out.Ended)
+	}
+	w.fail(t, out, err)
+}
+
+// lap adds the time since the last boundary to run and sets the next one.
+func (w *worker[In, Out]) lap(run, ended *int64) {
+	now := w.stage.Scope.Clock.Now()
+	*run += now - w.mark
+	*ended, w.mark = now, now
+}
+
+// fail resolves an item with an error: as an output, or as the end of the run.
+func (w *worker[In, Out]) fail(t *Taker[Item[In]], out Item[Out], err error) {
+	if w.stage.Wrap != nil {
+		err = w.stage.Wrap(out.Index, err)
+	}
+	if !w.stage.Scope.Keep {
+		w.stage.Scope.Fail(err)
+		w.finish(t)
+		return
+	}
+	out.Err = err
+	w.emit(t, out)
+}
+
+// cancel resolves an item whose call never started.
+func (w *worker[In, Out]) cancel(t *Taker[Item[In]], it *Item[In]) {
+	if w.stage.Scope.Drops() {
+		w.finish(t)
+		return
+	}
+	var none Out
+	out := Next(it, none)
+	out.Canceled(context.Cause(w.ctx), w.stage.Scope.Clock.Now())
+	w.emit(t, out)
+}
+
+// emit passes on the only, or the last, output of the item at hand.
+func (w *worker[In, Out]) emit(t *Taker[Item[In]], out Item[Out]) {
+	if w.order != nil && !w.parts {
+		w.order.Put(t.Seq(), out)
+		return
+	}
+	w.emitPart(t, out)
+	w.finish(t)
+}
+
+// emitPart passes on one output of several.
+func (w *worker[In, Out]) emitPart(t *Taker[Item[In]], out Item[Out]) {
+	var waited bool
+	if w.box != nil {
+		waited = w.box.Put(out)
+	} else {
+		if w.part == nil {
+			w.part = &part{wake: make(chan struct{}, 1)}
+		}
+		w.parts = true
+		waited = w.order.PutPart(w.part, t.Seq(), out)
+	}
+	if waited {
+		w.mark = w.stage.Scope.Clock.Now()
+	}
+}
+
+// finish says that the item at hand has no more outputs, or none. In an ordered
+// stage it leaves its place.
+func (w *worker[In, Out]) finish(t *Taker[Item[In]]) {
+	if w.order != nil {
+		w.parts = false
+		w.order.Finish(t.Seq())
+	}
+}
+
+// acquire gets a slot for the calls to come, and reports whether there is one.
+func (w *worker[In, Out]) acquire() bool {
+	s := w.stage
+	w.slot = s.Slots.TryAcquire()
+	if w.slot == nil {
+		slot, err := s.Slots.Acquire(s.Scope.Ctx)
+		if err != nil {
+			return false
+		}
+		w.slot = slot
+	}
+	w.id = int32(w.slot.ID)
+	w.ctx = s.Bind(s.Scope.Ctx, w.slot)
+	w.mark = s.Scope.Clock.Now()
+	return true
+}
+
+// release gives the slot back, if there is one.
+func (w *worker[In, Out]) release() {
+	if w.slot != nil {
+		w.stage.Slots.Release(w.slot)
+		w.slot = nil
+	}
+}

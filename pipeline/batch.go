@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// Batch returns the values of f in slices of size, in the order in which they
+// come; the last one may be shorter. With maxWait above 0 a slice is also passed
+// on, as long as it is then, once maxWait has gone by since its first value came,
+// so that a trickle is not held up; then the steps before the batch run on
+// another goroutine than those behind it. Each slice belongs to who receives it.
+// A batch carries the index and the times of its first value. Inputs that failed
+// before are passed on by themselves. size below 1 and maxWait below 0 panic.
+func Batch[T any](f Flow[T], size int, maxWait time.Duration) Flow[[]T] {
+	up := f.check("Batch")
+	if size < 1 {
+		panic(fmt.Sprintf("pipeline: batch: size %d: want at least 1", size))
+	}
+	if maxWait < 0 {
+		panic(fmt.Sprintf("pipeline: batch: maxWait %v: want at least 0", maxWait))
+	}
+	return Flow[[]T]{&batched[T]{up: up, size: size, maxWait: maxWait}}
+}
+
+type batched[T any] struct {
+	up      step[T]
+	size    int
+	maxWait time.Duration
+}
+
+func (s *batched[T]) name() string { return "batch" }
+
+func (s *batched[T]) feed(sc *engine.Scope, q *engine.Queue[item[[]T]], done func()) {
+	feedFrom(s, sc, q, done)
+}
+
+func (s *batched[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
+	b := &batch[T]{seg: seg, size: s.size, emit: emit}
+	if s.maxWait > 0 {
+		s.driveTimed(b)
+		return
+	}
+	s.up.drive(seg, func(it *item[T]) bool { return b.add(it) })
+	b.last()
+}
+
+// driveTimed is drive with one goroutine that owns buffer, timer and last flush.
+func (s *batched[T]) driveTimed(b *batch[T]) {
+	seg := b.seg
+	q := engine.NewQueue[item[T]](seg.Clock, max(s.size, defaultBuffer))
+	s.up.feed(seg.Scope, q, q.Close)
+	t := q.NewTaker()
+	timer := time.NewTimer(s.maxWait)
+	timer.Stop()
+	seg.drain = func() {
+		for t.Next(0) { //nolint:revive // nobody wants them
+		}
+	}
+	seg.rest = func() {
+		defer timer.Stop()
+		for {
+			ok, more := true, true
+			it := t.Claim()
+			if it == nil {
+				ok, more = b.next(t, timer)
+			}
+			wanted := true
+			switch {
+			case it != nil:
+				first := len(b.values) == 0
+				wanted = b.add(it)
+				if first && len(b.values) > 0 {
+					timer.Reset(s.maxWait)
+				}
+			case !more:
+				b.last()
+				return
+			case !ok:
+				wanted = b.flush()
+			}
+			if !wanted {
+				if seg.Live() {
+					seg.Stop()
+				}
+				seg.drain()
+				return
+			}
+		}
+	}
+	seg.rest()
+}
+
+// batch is the buffer of one run.
+type batch[T any] struct {
+	seg    *segment
+	size   int
+	emit   func(*item[[]T]) bool
+	values []T
+	out    item[[]T] // one for the whole run: emit does not keep it
+	ended  bool      // emit wants no more
+}
+
+// next gets the next chunk. It returns ok false when the batch has waited long
+// enough, and more false when there is nothing to come.
+func (b *batch[T]) next(t *engine.Taker[item[T]], timer *time.Timer) (ok, more bool) {
+	if len(b.values) == 0 {
+		ok = t.Next(0)
+		return ok, ok
+	}
+	select {
+	case <-timer.C: // inputs come often enough that it never waits for them
+		return false, true
+	default:
+		return t.NextBefore(timer.C)
+	}
+}
+
+func (b *batch[T]) add(it *item[T]) (wanted bool) {
+	if it.Err != nil {
+		failed := engine.Next[T, []T](it, nil)
+		b.ended = !b.emit(&failed)
+		return !b.ended
+	}
+	if len(b.values) == 0 {
+		b.values = make([]T, 0, min(b.size, firstBatch))
+		b.out = engine.Next[T, []T](it, nil)
+	}
+	b.values = append(b.values, it.Value)
+	b.out.Ended = it.Ended
+	if len(b.values) < b.size {
+		return true
+	}
+	return b.flush()
+}
+
+// firstBatch bounds what is reserved for a batch before its values have come.
+const firstBatch = 1024
+
+func (b *batch[T]) flush() (wanted bool) {
+	b.out.Value, b.values = b.values, nil
+	b.ended = !b.emit(&b.out)
+	b.out.Value = nil
+	return !b.ended
+}
+
+// last passes on what is left when the input has ended.
+func (b *batch[T]) last() {
+	if len(b.values) > 0 && !b.ended && b.seg.wanted() {
+		b.flush()
+	}
+}

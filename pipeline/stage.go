@@ -1,0 +1,221 @@
+package pipeline
+
+import (
+	"context"
+	"iter"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// Map returns the flow of fn's outputs, one for each value of f. Its kind, and so
+// its default name, is "map". A nil fn panics.
+func Map[T, U any](f Flow[T], fn func(context.Context, T) (U, error), opts ...StageOption) Flow[U] {
+	up, c := f.check("Map"), configure("map", opts)
+	if fn == nil {
+		c.refuse("nil function")
+	}
+	if c.workers > 0 {
+		return Flow[U]{&pooled[T, U]{up: up, config: c, mapFn: fn}}
+	}
+	return Flow[U]{&mapped[T, U]{up: up, config: c, fn: fn}}
+}
+
+// FlatMap returns the flow of the values of the sequences that fn makes, one
+// sequence for each value of f. They are passed on as they come: a sequence can
+// be endless. All outputs of an input carry its index. If a sequence is cut
+// because the run ends, its yield returns false. A nil sequence is an empty one,
+// and a nil fn panics. The kind of the stage is "flatmap".
+func FlatMap[T, U any](f Flow[T], fn func(context.Context, T) (iter.Seq[U], error), opts ...StageOption) Flow[U] {
+	up, c := f.check("FlatMap"), configure("flatmap", opts)
+	if fn == nil {
+		c.refuse("nil function")
+	}
+	if c.workers > 0 {
+		return Flow[U]{&pooled[T, U]{up: up, config: c, flatFn: fn}}
+	}
+	return Flow[U]{&flattened[T, U]{up: up, config: c, fn: fn}}
+}
+
+// pooled is a stage with workers of its own.
+type pooled[T, U any] struct {
+	config
+	up     step[T]
+	mapFn  engine.Func[T, U]
+	flatFn engine.FlatFunc[T, U]
+}
+
+func (s *pooled[T, U]) name() string { return s.config.name }
+
+func (s *pooled[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
+	q := engine.NewQueue[item[U]](seg.Clock, s.buffer)
+	s.feed(seg.Scope, q, q.Close)
+	driveQueue(seg, q, emit)
+}
+
+func (s *pooled[T, U]) feed(sc *engine.Scope, out *engine.Queue[item[U]], done func()) {
+	in := engine.NewQueue[item[T]](sc.Clock, s.buffer)
+	stage := &engine.Stage[T, U]{
+		Scope: sc, Workers: s.workers, Window: s.window,
+		Map: s.mapFn, Flat: s.flatFn, Wrap: wrapper(s.name()),
+	}
+	crew := stage.Run(in, out, done)
+	s.up.feed(sc, in, crew.Close)
+}
+
+// mapped is a Map without workers.
+type mapped[T, U any] struct {
+	config
+	up step[T]
+	fn engine.Func[T, U]
+}
+
+func (s *mapped[T, U]) name() string { return s.config.name }
+
+func (s *mapped[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done func()) {
+	feedFrom(s, sc, q, done)
+}
+
+func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
+	c := newCall(seg, s.name(), emit)
+	s.up.drive(seg, func(it *item[T]) bool {
+		if verdict, over := begin(c, it); over {
+			return verdict
+		}
+		var err error
+		if c.out.Value, err = s.call(c, it.Value); c.over {
+			return false
+		}
+		return c.end(err)
+	})
+}
+
+func (s *mapped[T, U]) call(c *call[U], v T) (u U, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = c.caught(recover())
+		}
+	}()
+	u, err = s.fn(c.seg.Ctx, v)
+	returned = true
+	return u, err
+}
+
+// flattened is a FlatMap without workers.
+type flattened[T, U any] struct {
+	config
+	up step[T]
+	fn engine.FlatFunc[T, U]
+}
+
+func (s *flattened[T, U]) name() string { return s.config.name }
+
+func (s *flattened[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done func()) {
+	feedFrom(s, sc, q, done)
+}
+
+func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
+	c := newCall(seg, s.name(), emit)
+	s.up.drive(seg, func(it *item[T]) bool {
+		if verdict, over := begin(c, it); over {
+			return verdict
+		}
+		wanted, err := s.call(c, it.Value)
+		if err == nil || !wanted {
+			return wanted
+		}
+		return c.end(err)
+	})
+}
+
+// call passes on the outputs of one input and reports whether more are wanted.
+func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool, err error) {
+	returned := false
+	defer func() {
+		if !returned && !c.seg.inBody {
+			err = c.caught(recover())
+			wanted = !c.over
+		}
+	}()
+	seq, err := s.fn(c.seg.Ctx, v)
+	if err != nil || seq == nil {
+		returned = true
+		return true, err
+	}
+	wanted = true
+	for u := range seq {
+		if !c.seg.Live() {
+			c.seg.Cut()
+			break
+		}
+		c.seg.lap(&c.out.Run, &c.out.Ended)
+		c.out.Value = u
+		if wanted = c.emit(&c.out); !wanted {
+			break
+		}
+		c.seg.start()
+	}
+	returned = true
+	return wanted, nil
+}
+
+// call is what a fused step with a user's function needs in a run.
+type call[U any] struct {
+	seg  *segment
+	wrap func(int, error) error
+	emit func(*item[U]) bool
+	out  item[U] // one for the whole run: emit does not keep it
+	over bool    // the goroutine is about to end
+}
+
+func newCall[U any](seg *segment, name string, emit func(*item[U]) bool) *call[U] {
+	return &call[U]{seg: seg, wrap: wrapper(name), emit: emit}
+}
+
+// begin prepares the output of an input. It reports over if there is nothing to
+// call: the input has failed before, or the run is over.
+func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
+	var none U
+	c.out = engine.Next(it, none)
+	if it.Err != nil {
+		return c.emit(&c.out), true
+	}
+	if !c.seg.Live() {
+		if c.seg.Drops() {
+			return false, true
+		}
+		c.out.Canceled(context.Cause(c.seg.Ctx), c.seg.Clock.Now())
+		return c.emit(&c.out), true
+	}
+	c.out.Attempt, c.out.Worker = 1, 0
+	c.seg.start()
+	return false, false
+}
+
+// end resolves the input after its call.
+func (c *call[U]) end(err error) bool {
+	c.seg.lap(&c.out.Run, &c.out.Ended)
+	if err == nil {
+		return c.emit(&c.out)
+	}
+	var none U
+	c.out.Value = none
+	err = c.wrap(c.out.Index, err)
+	if !c.seg.Keep {
+		c.seg.Fail(err)
+		return false
+	}
+	c.out.Err = err
+	return c.emit(&c.out)
+}
+
+// caught turns a panic or a Goexit into the call's error. After a Goexit nothing
+// behind the call will run, so it resolves the input itself.
+func (c *call[U]) caught(recovered any) error {
+	err := engine.Caught(recovered)
+	if err == ErrGoexit { //nolint:errorlint // our own, never wrapped here
+		c.seg.exited, c.over = true, true
+		c.end(err)
+	}
+	return err
+}

@@ -1,0 +1,117 @@
+package pipeline
+
+import (
+	"context"
+	"iter"
+
+	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
+)
+
+// Run runs the flow for its effects and throws its values away. It returns when
+// every goroutine of the run has ended: nil, or the first failure as a
+// [*StageError], or, if ctx ended before the flow was through, ctx's cause.
+// After a failure nothing new is started and the context of the calls in flight
+// ends; they are waited for.
+func (f Flow[T]) Run(ctx context.Context) error {
+	return consume(ctx, f.check("Run"), false, func(*segment, *item[T]) bool { return true })
+}
+
+// ForEach calls fn on each value and returns as [Flow.Run] does. fn is a stage of
+// kind "foreach": without [Workers] it is called by the caller's goroutine, one
+// value at a time.
+func (f Flow[T]) ForEach(ctx context.Context, fn func(context.Context, T) error, opts ...StageOption) error {
+	up, c := f.check("ForEach"), configure("foreach", opts)
+	if fn == nil {
+		c.refuse("nil function")
+	}
+	call := func(ctx context.Context, v T) (struct{}, error) { return struct{}{}, fn(ctx, v) }
+	if c.workers > 0 {
+		return Flow[struct{}]{&pooled[T, struct{}]{up: up, config: c, mapFn: call}}.Run(ctx)
+	}
+	return Flow[struct{}]{&mapped[T, struct{}]{up: up, config: c, fn: call}}.Run(ctx)
+}
+
+// Collect returns all values, in the order in which they come; if the flow fails,
+// as in [Flow.Run], no values and the error.
+func (f Flow[T]) Collect(ctx context.Context) ([]T, error) {
+	var all []T
+	err := consume(ctx, f.check("Collect"), false, func(_ *segment, it *item[T]) bool {
+		all = append(all, it.Value)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// All returns a sequence that runs the flow each time it is ranged over. It gives
+// each value with a nil error; if the flow fails, as in [Flow.Run], the error
+// comes last, with a zero value. A loop that is left early, by break, return or a
+// panic, cancels the run and waits until every goroutine of it has ended before it
+// is left; that is no error.
+func (f Flow[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	first := f.check("All")
+	return func(yield func(T, error) bool) {
+		left := false
+		err := consume(ctx, first, false, func(seg *segment, it *item[T]) bool {
+			seg.inBody = true
+			left = !yield(it.Value, nil)
+			seg.inBody = false
+			return !left
+		})
+		if err != nil && !left {
+			var none T
+			yield(none, err)
+		}
+	}
+}
+
+// Results returns a sequence that runs the flow each time it is ranged over, and
+// gives every item that reaches the end as a Result: a failed one too, with its
+// [*StageError], and the run goes on. When ctx ends, what has left the source and
+// was not called yet comes as a canceled Result with ctx's cause. A failure of
+// the source itself comes last. For leaving the loop early see [Flow.All].
+//
+// The Timing of a Result: Queued when the item left the source, Run the time
+// inside the functions of all stages, Wait all the rest up to the end of the last
+// call. Attempt and Worker are those of the last stage that called its function
+// on it; the only worker of a stage without Workers is 0.
+func (f Flow[T]) Results(ctx context.Context) iter.Seq[result.Result[T]] {
+	first := f.check("Results")
+	return func(yield func(result.Result[T]) bool) {
+		consume(ctx, first, true, func(seg *segment, it *item[T]) bool {
+			r := it.Result(seg.Clock)
+			seg.inBody = true
+			more := yield(r)
+			seg.inBody = false
+			return more
+		})
+	}
+}
+
+// consume runs a flow and calls body on each item, on the calling goroutine.
+func consume[T any](ctx context.Context, last step[T], keep bool, body func(*segment, *item[T]) bool) error {
+	sc := engine.NewScope(ctx, keep)
+	seg := newSegment(sc)
+	through := false
+	defer func() {
+		if through {
+			return
+		}
+		// The body panicked, or something on this goroutine called Goexit.
+		sc.Stop()
+		if seg.drain != nil {
+			seg.drain()
+		}
+		sc.Settle() //nolint:errcheck // it was stopped: there is none
+	}()
+	last.drive(seg, func(it *item[T]) bool {
+		wanted := body(seg, it)
+		seg.mark = 0 // the body has taken time
+		return wanted && seg.wanted()
+	})
+	through = true
+	return sc.Settle()
+}
