@@ -2,6 +2,21 @@ module github.com/millstream-go/millstream/examples
 
 go 1.26
 
-require github.com/millstream-go/millstream v0.0.0
+require (
+	github.com/cheggaaa/pb/v3 v3.2.1
+	github.com/mattn/go-isatty v0.0.24
+	github.com/millstream-go/millstream v0.0.0
+)
+
+require (
+	github.com/VividCortex/ewma v1.2.0 // indirect
+	github.com/clipperhouse/uax29/v2 v2.2.0 // indirect
+	github.com/fatih/color v1.19.0 // indirect
+	github.com/mattn/go-colorable v0.1.15 // indirect
+	github.com/mattn/go-runewidth v0.0.27 // indirect
+	github.com/sourcegraph/conc v0.3.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+)
 
 replace github.com/millstream-go/millstream => ../

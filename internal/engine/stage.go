@@ -11,6 +11,12 @@ type Func[In, Out any] func(context.Context, In) (Out, error)
 // FlatFunc makes a sequence of outputs of one input.
 type FlatFunc[In, Out any] func(context.Context, In) (iter.Seq[Out], error)
 
+// Places is where a stage gets the slots for its calls.
+type Places interface {
+	Acquire(ctx context.Context) (*Slot, error)
+	Release(slot *Slot)
+}
+
 // Stage is a crew that calls a user's function on each item of a queue and
 // passes the outputs on to the next one.
 type Stage[In, Out any] struct {
@@ -24,10 +30,12 @@ type Stage[In, Out any] struct {
 
 	// Wrap says more of an error than the function does; nil leaves it as it is.
 	Wrap func(index int, err error) error
+	// Before, if set, is waited for ahead of each call.
+	Before func(context.Context) error
 	// Slots, if set, are shared with others: each chunk needs one. Bind makes
-	// the context of the calls under a slot.
-	Slots *Slots
-	Bind  func(context.Context, *Slot) context.Context
+	// the context of a worker's calls, and what tells it of its slot.
+	Slots Places
+	Bind  func(context.Context) (context.Context, func(*Slot))
 }
 
 // Run puts the stage between two queues. It returns the crew, to be closed when
@@ -41,8 +49,11 @@ func (s *Stage[In, Out]) Run(in *Queue[Item[In]], out *Queue[Item[Out]], closeOu
 		w := &worker[In, Out]{stage: s, id: int32(id), ctx: s.Scope.Ctx, order: order}
 		if order == nil {
 			w.box = out.NewOutbox()
-			if s.Slots != nil {
-				w.box.beforeWait = w.release
+		}
+		if s.Slots != nil {
+			w.ctx, w.bind = s.Bind(w.ctx)
+			if w.box != nil {
+				w.box.beforeWait = w.release // what waits for room is no call
 			}
 		}
 		return w
@@ -55,6 +66,7 @@ type worker[In, Out any] struct {
 	id    int32
 	ctx   context.Context //nolint:containedctx // what its calls get
 	slot  *Slot
+	bind  func(*Slot)
 	mark  int64 // clock reading at the end of the last call, which is the start of the next
 
 	// The way out: one of the two.
@@ -94,6 +106,13 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	if !s.Scope.Live() || s.Slots != nil && w.slot == nil && !w.acquire() {
 		w.cancel(t, it)
 		return
+	}
+	if s.Before != nil {
+		if err := s.Before(w.ctx); err != nil {
+			w.refuse(t, it, err)
+			return
+		}
+		w.mark = s.Scope.Clock.Now()
 	}
 	if s.Flat != nil {
 		w.flat(t, it)
@@ -180,9 +199,19 @@ func (w *worker[In, Out]) cancel(t *Taker[Item[In]], it *Item[In]) {
 		w.finish(t)
 		return
 	}
+	w.refuse(t, it, context.Cause(w.ctx))
+}
+
+// refuse resolves an item with the reason why its call did not start.
+func (w *worker[In, Out]) refuse(t *Taker[Item[In]], it *Item[In], why error) {
+	s := w.stage
+	if !s.Scope.Keep {
+		w.fail(t, Item[Out]{Index: it.Index}, why)
+		return
+	}
 	var none Out
 	out := Next(it, none)
-	out.Canceled(context.Cause(w.ctx), w.stage.Scope.Clock.Now())
+	out.Canceled(why, s.Scope.Clock.Now())
 	w.emit(t, out)
 }
 
@@ -225,16 +254,13 @@ func (w *worker[In, Out]) finish(t *Taker[Item[In]]) {
 // acquire gets a slot for the calls to come, and reports whether there is one.
 func (w *worker[In, Out]) acquire() bool {
 	s := w.stage
-	w.slot = s.Slots.TryAcquire()
-	if w.slot == nil {
-		slot, err := s.Slots.Acquire(s.Scope.Ctx)
-		if err != nil {
-			return false
-		}
-		w.slot = slot
+	slot, err := s.Slots.Acquire(s.Scope.Ctx)
+	if err != nil {
+		return false
 	}
+	w.slot = slot
 	w.id = int32(w.slot.ID)
-	w.ctx = s.Bind(s.Scope.Ctx, w.slot)
+	w.bind(w.slot)
 	w.mark = s.Scope.Clock.Now()
 	return true
 }

@@ -5,11 +5,6 @@ import (
 	"time"
 )
 
-// quantum is how much work a taker takes at once, by what its items have cost
-// lately. Slow items are taken one at a time, and the queue then behaves like
-// a channel.
-const quantum = 50 * time.Microsecond
-
 // Taker is one consumer's end of a [Queue]: it takes items in chunks and hands
 // them out one at a time. What it holds and has not handed out yet can be taken
 // over by another taker of the queue that has nothing to do, so an item never
@@ -27,7 +22,7 @@ type Taker[T any] struct {
 	base  uint64 // sequence number of chunk[0]
 	at    int    // place of the item handed out last
 
-	cost    int64 // nanoseconds an item, as a moving mean; 0: not known yet
+	pace    pace
 	started int64 // clock reading at the start of the chunk
 	ran     int   // items handed out of it
 
@@ -80,8 +75,7 @@ func (t *Taker[T]) rouseAll() {
 // Claim hands out the next item of the chunk; nil when there is none left. The
 // item stays where it is until the next call of Next.
 func (t *Taker[T]) Claim() *T {
-	x := t.span.Add(1 << 32)
-	next, end := int(x>>32), int(uint32(x))
+	next, end := unpack(t.span.Add(1 << 32))
 	if next > end {
 		return nil
 	}
@@ -165,7 +159,7 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 func (t *Taker[T]) leave(now int64) {
 	q := t.q
 	q.refillLocked()
-	o := q.balanceLocked(t.many || q.openLocked())
+	o := q.balanceLocked(t.many || q.openLocked() || q.loosenedLocked())
 	var done *Taker[T]
 	if q.closed && q.items.size == 0 {
 		done = q.dismissLocked()
@@ -187,28 +181,15 @@ func (t *Taker[T]) forget(now int64) {
 	if now == 0 {
 		now = t.q.clock.Now()
 	}
-	cost := max((now-t.started)/int64(t.ran), 1)
-	if t.cost == 0 || cost > t.cost {
-		t.cost = cost // dearer: believe it at once
-	} else {
-		t.cost += (cost - t.cost) / 4
-	}
+	t.pace.learn(now-t.started, t.ran)
 	t.ran = 0
 }
 
-// appetite is how many items t may take at once.
-func (t *Taker[T]) appetite() int {
-	if t.cost == 0 {
-		return 1
-	}
-	return int(min(max(int64(quantum)/max(t.cost, 1), 1), MaxChunk))
-}
-
-// takeLocked takes a chunk from the ring: what is there, but no more than t has
-// an appetite for, than its fair share, or than the window lets through.
+// takeLocked takes a chunk from the ring: what is there, but no more than the
+// pace of t and the window let through.
 func (t *Taker[T]) takeLocked() bool {
 	q := t.q
-	n := min(q.items.size, t.appetite())
+	n := min(q.items.size, t.pace.fit(MaxChunk))
 	if q.window != nil {
 		n = min(n, q.window.room(q.taken))
 	}
@@ -234,24 +215,33 @@ func (t *Taker[T]) stealLocked() bool {
 		return false
 	}
 	for _, v := range q.takers {
-		for v.many {
-			x := v.span.Load()
-			next, end := int(x>>32), int(uint32(x))
-			n := (end - next + 1) / 2
-			if n <= 0 {
-				break
-			}
-			if !v.span.CompareAndSwap(x, uint64(next)<<32|uint64(end-n)) {
-				continue // its owner handed one out meanwhile
-			}
-			if len(t.chunk) < n {
-				t.chunk = make([]T, n)
-			}
-			loot := v.chunk[end-n : end]
-			copy(t.chunk, loot)
-			clear(loot)
-			t.base = v.base + uint64(end-n)
-			t.holdLocked(n)
+		if !v.many {
+			continue
+		}
+		first, n := cutHalf(&v.span)
+		if n == 0 {
+			continue
+		}
+		if len(t.chunk) < n {
+			t.chunk = make([]T, n)
+		}
+		loot := v.chunk[first : first+n]
+		copy(t.chunk, loot)
+		clear(loot)
+		t.base = v.base + uint64(first)
+		t.holdLocked(n)
+		return true
+	}
+	return false
+}
+
+// loosenedLocked reports whether an idle taker could take over something.
+func (q *Queue[T]) loosenedLocked() bool {
+	if q.chunks == 0 || q.onTheWay || q.idle == nil && q.spare == 0 {
+		return false
+	}
+	for _, v := range q.takers {
+		if next, end := unpack(v.span.Load()); v.many && next < end {
 			return true
 		}
 	}

@@ -1,0 +1,128 @@
+// Codestats measures a tree of Go source with a pipeline: it walks the folders,
+// reads, parses and measures each file, adds the files up by package, and shows
+// where the time went.
+//
+//	go run ./examples/codestats                  # the standard library of the go command
+//	go run ./examples/codestats -compare folder  # a folder, and the speed-up over a plain loop
+//
+// The pipeline is in survey.go; everything around it is what a program for
+// people needs: flags, messages, a progress bar, tables. See README.md.
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-isatty"
+)
+
+// The exit statuses, as the usage text gives them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // what a shell reports for a program ended by Ctrl-C
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// From the first signal on a second one has its usual effect and kills: a
+	// read that hangs in the kernel cannot be cancelled from here.
+	context.AfterFunc(ctx, stop)
+
+	terminal := isatty.IsTerminal(os.Stderr.Fd()) && os.Getenv("TERM") != "dumb"
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, terminal))
+}
+
+// run is the program without what is global to a process, so that a test can
+// call it. It returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal bool) int {
+	opts, err := parseArgs(args, stdout, stderr)
+	if err != nil {
+		return err.(exit).status
+	}
+	if opts.root == "" {
+		if opts.root, opts.title, err = standardLibrary(ctx); err != nil {
+			if ctx.Err() != nil {
+				return exitInterrupted
+			}
+			complain(stderr, err.Error())
+			return exitFailed
+		}
+	}
+	if err := checkFolder(opts.root); err != nil {
+		complain(stderr, err.Error())
+		return exitFailed
+	}
+	return opts.measure(ctx, os.DirFS(opts.root), stdout, stderr, terminal)
+}
+
+// measure does the work on the files of fsys and prints what came of it.
+func (o options) measure(ctx context.Context, fsys fs.FS, stdout, stderr io.Writer, terminal bool) int {
+	t := tree{fsys: fsys, all: o.all}
+
+	// While the bar is drawn, messages wait: the two would overwrite each other.
+	var held bytes.Buffer
+	var bar *progress
+	notes := stderr
+	if terminal && !o.json {
+		bar = startProgress(ctx, stderr, t)
+		notes = &held
+	}
+	s := newSurvey(t, o.root, notes)
+	s.tick = bar.tick
+
+	start := time.Now()
+	s.pipeline(ctx, o.workers)
+	elapsed := time.Since(start)
+	s.problems.close()
+
+	var faster *comparison
+	if o.compare && ctx.Err() == nil && s.packages.files() > 0 {
+		faster = compare(ctx, t, o.workers, s, bar)
+	}
+	bar.end()
+	_, _ = held.WriteTo(stderr)
+
+	rep := newReport(o, s, elapsed, faster)
+	rep.Partial = ctx.Err() != nil
+	return o.publish(rep, stdout, stderr)
+}
+
+// publish writes the report, and picks the exit status that goes with it.
+func (o options) publish(rep report, stdout, stderr io.Writer) int {
+	var text bytes.Buffer
+	switch {
+	case o.json:
+		rep.writeJSON(&text)
+	case rep.Totals.Files > 0:
+		rep.writeTables(&text)
+	}
+	if _, err := text.WriteTo(stdout); err != nil && !closedPipe(err) {
+		complain(stderr, "write: "+err.Error())
+		return exitFailed
+	}
+
+	switch {
+	case rep.Partial:
+		complain(stderr, fmt.Sprintf("interrupted; %s files were measured until then", commas(rep.Totals.Files)))
+		return exitInterrupted
+	case rep.Totals.Files == 0 && rep.LeftOut.none():
+		complain(stderr, printable(o.root)+": no Go files")
+		return exitFailed
+	case rep.Totals.Files == 0:
+		complain(stderr, printable(o.root)+": no Go file could be measured")
+		return exitFailed
+	case rep.Compare != nil && !rep.Compare.Same:
+		complain(stderr, "the plain loop and the pipeline counted differently; did the files change meanwhile?")
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"go/scanner"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/result"
+)
+
+// maxMessages is how many problems are named; the others are only counted. Who
+// points the program at the wrong tree should not have to scroll.
+const maxMessages = 20
+
+// leftOut counts what could not be measured.
+type leftOut struct {
+	Folders    int `json:"unreadable_folders"`
+	Unreadable int `json:"unreadable_files"`
+	TooLarge   int `json:"too_large_files"`
+	Broken     int `json:"broken_files"`  // do not parse
+	Crashed    int `json:"crashed_files"` // made a stage panic
+}
+
+func (l leftOut) files() int { return l.Unreadable + l.TooLarge + l.Broken + l.Crashed }
+func (l leftOut) none() bool { return l == leftOut{} }
+
+// problems says on out what could not be measured, and counts it.
+type problems struct {
+	root   string
+	out    io.Writer
+	counts leftOut
+	said   int
+	unsaid int
+}
+
+// add reports that the file, or folder, name could not be measured.
+func (p *problems) add(name string, err error) {
+	stage := "source"
+	if e, ok := errors.AsType[*pipeline.StageError](err); ok {
+		stage, err = e.Stage, e.Err
+	}
+	where, why := filepath.Join(p.root, filepath.FromSlash(name)), err.Error()
+
+	if _, ok := errors.AsType[*result.PanicError](err); ok {
+		p.counts.Crashed++
+		why = stage + ": " + why
+	} else if _, ok := errors.AsType[*folderError](err); ok {
+		p.counts.Folders++
+		why = reason(err).Error()
+	} else if broken, ok := errors.AsType[scanner.ErrorList](err); ok && len(broken) > 0 {
+		p.counts.Broken++
+		where = fmt.Sprintf("%s:%d:%d", where, broken[0].Pos.Line, broken[0].Pos.Column)
+		why = broken[0].Msg
+		if more := len(broken) - 1; more > 0 {
+			why += fmt.Sprintf(" (and %d more)", more)
+		}
+	} else if errors.Is(err, errTooLarge) {
+		p.counts.TooLarge++
+	} else {
+		p.counts.Unreadable++
+		why = reason(err).Error()
+	}
+
+	if p.said == maxMessages {
+		p.unsaid++
+		return
+	}
+	p.said++
+	complain(p.out, where+": "+why)
+}
+
+// close says how many problems were not named.
+func (p *problems) close() {
+	if p.unsaid > 0 {
+		complain(p.out, fmt.Sprintf("and %s more that could not be measured", commas(p.unsaid)))
+	}
+}
+
+// reason takes the path out of an error that is about to be printed beside it.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// complain prints a message as one line.
+func complain(w io.Writer, message string) {
+	_, _ = fmt.Fprintln(w, "codestats: "+printable(message))
+}

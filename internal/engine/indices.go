@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// maxRange is the most indices that a runner takes at once.
+const maxRange = 1024
+
+// Indices hands out the numbers from 0 to n-1 to any number of runners, each
+// number once. Like the takers of a [Queue] a runner takes a range at once, by
+// what its calls have cost lately, and a runner that finds nothing left takes
+// over half of what another one has not started.
+type Indices struct {
+	clock Clock
+
+	mu      sync.Mutex
+	next, n int
+	runners []*Runner
+}
+
+// NewIndices returns the numbers from 0 to n-1.
+func NewIndices(clock Clock, n int) *Indices { return &Indices{clock: clock, n: n} }
+
+// Runner takes numbers. One goroutine at a time uses it.
+type Runner struct {
+	x       *Indices
+	span    atomic.Uint64 // next<<32|end, counted from base; see Taker.span
+	base    int           // written under x.mu
+	pace    pace
+	started int64
+	ran     int
+	_       [64]byte // keeps the span of another runner off this cache line
+}
+
+// NewRunner adds a runner.
+func (x *Indices) NewRunner() *Runner {
+	r := &Runner{x: x}
+	x.mu.Lock()
+	x.runners = append(x.runners, r)
+	x.mu.Unlock()
+	return r
+}
+
+// Left reports whether there are numbers that no runner has started.
+func (x *Indices) Left() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.next < x.n {
+		return true
+	}
+	for _, r := range x.runners {
+		if next, end := unpack(r.span.Load()); next < end {
+			return true
+		}
+	}
+	return false
+}
+
+// Claim takes the next number of the range at hand.
+func (r *Runner) Claim() (i int, ok bool) {
+	next, end := unpack(r.span.Add(1 << 32))
+	if next > end {
+		return 0, false
+	}
+	r.ran++
+	return r.base + next - 1, true
+}
+
+// Next gets the next range. It returns false when all numbers have been taken.
+func (r *Runner) Next() bool {
+	x := r.x
+	now := x.clock.Now()
+	if r.ran > 0 {
+		r.pace.learn(now-r.started, r.ran)
+	}
+	r.started, r.ran = now, 0
+
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	// A share that shrinks towards the end, so that all end together.
+	share := max((x.n-x.next)/(2*len(x.runners)), 1)
+	if n := min(r.pace.fit(maxRange), share, x.n-x.next); n > 0 {
+		r.base = x.next
+		x.next += n
+		r.span.Store(uint64(n))
+		return true
+	}
+	for _, v := range x.runners {
+		if first, n := cutHalf(&v.span); n > 0 {
+			r.base = v.base + first
+			r.span.Store(uint64(n))
+			return true
+		}
+	}
+	return false
+}
+
+// unpack splits a span into its next place and its end.
+func unpack(span uint64) (next, end int) { return int(span >> 32), int(uint32(span)) }
+
+// cutHalf cuts the later half off a span, and says where it starts and how long
+// it is; n is 0 if nothing is left. The owner may hand out places meanwhile.
+func cutHalf(span *atomic.Uint64) (first, n int) {
+	for {
+		was := span.Load()
+		next, end := unpack(was)
+		if n = (end - next + 1) / 2; n <= 0 {
+			return 0, 0
+		}
+		if span.CompareAndSwap(was, uint64(next)<<32|uint64(end-n)) {
+			return end - n, n
+		}
+	}
+}

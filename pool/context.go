@@ -1,0 +1,201 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// callCtx is the context of calls. It knows the slot they run in, and costs
+// nothing but itself until somebody asks for its Done: only then is a context of
+// the standard library made that does the work.
+type callCtx struct {
+	parent  context.Context //nolint:containedctx // it is one
+	life    context.Context //nolint:containedctx // the pool's
+	follows bool            // ends with parent; else parent lends its values only
+
+	// slot is what the call runs in. share is held by the one call at a time
+	// that runs within it while the outer call waits for it.
+	slot  atomic.Pointer[engine.Slot]
+	share chan struct{} // made under mu
+
+	mu     sync.Mutex
+	ctx    context.Context //nolint:containedctx // set once Done was asked for
+	cancel context.CancelCauseFunc
+	stop   func() // ends the watch on life
+	cause  error  // set once ended
+}
+
+func newCallCtx(parent, life context.Context, follows bool) *callCtx {
+	return &callCtx{parent: parent, life: life, follows: follows}
+}
+
+// callKey finds the call of a certain pool, known by its life, that a context
+// belongs to.
+type callKey struct{ life context.Context } //nolint:containedctx // as an identity
+
+// outerCall returns the call of the pool with that life that ctx belongs to.
+func outerCall(ctx, life context.Context) *callCtx {
+	c, _ := ctx.Value(callKey{life}).(*callCtx)
+	return c
+}
+
+// Deadline is the parent's, if the call ends with it.
+func (c *callCtx) Deadline() (deadline time.Time, ok bool) {
+	if !c.follows {
+		return time.Time{}, false
+	}
+	return c.parent.Deadline()
+}
+
+// Done is closed when the call is canceled or over.
+func (c *callCtx) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.makeLocked().Done()
+}
+
+// Err says why Done is closed, without making it.
+func (c *callCtx) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ctx != nil:
+		if err := c.ctx.Err(); err != nil || c.life.Err() == nil {
+			return err
+		}
+	case c.cause != nil:
+		return context.Canceled
+	case c.follows && c.parent.Err() != nil:
+		return c.parent.Err()
+	case c.life.Err() == nil:
+		return nil
+	}
+	// The pool has ended, and its word may be on its way.
+	c.makeLocked()
+	c.cancel(context.Cause(c.life))
+	return c.ctx.Err()
+}
+
+// Value is the parent's, but for what tells of this call.
+func (c *callCtx) Value(key any) any {
+	if k, ok := key.(callKey); ok {
+		if k.life == c.life {
+			return c
+		}
+		if !c.follows {
+			return nil // who submitted the job does not wait for it here
+		}
+		return c.parent.Value(key)
+	}
+	c.mu.Lock()
+	ctx := c.ctx
+	if ctx == nil && (c.cause != nil || c.life.Err() != nil) {
+		ctx = c.makeLocked() // for context.Cause, which looks for it in here
+	}
+	c.mu.Unlock()
+	if ctx == nil {
+		return c.parent.Value(key)
+	}
+	return ctx.Value(key)
+}
+
+// makeLocked makes the context that does the work.
+func (c *callCtx) makeLocked() context.Context {
+	if c.ctx != nil {
+		return c.ctx
+	}
+	if c.follows {
+		c.ctx, c.cancel = context.WithCancelCause(c.parent)
+		cancel, told := c.cancel, make(chan struct{})
+		stop := context.AfterFunc(c.life, func() {
+			cancel(context.Cause(c.life))
+			close(told)
+		})
+		c.stop = func() {
+			if !stop() {
+				<-told // so that nothing of it is left behind
+			}
+		}
+	} else {
+		c.ctx, c.cancel = context.WithCancelCause(lent{c.life, c.parent})
+	}
+	if c.cause != nil {
+		c.cancel(c.cause)
+	}
+	return c.ctx
+}
+
+// end cancels the call with a cause; the first one counts.
+func (c *callCtx) end(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return
+	}
+	c.cause = cause
+	if c.cancel != nil {
+		c.cancel(cause)
+	}
+}
+
+// canceledBy is the cause with which the call was canceled, by its job or its
+// pool; nil if it was not.
+func (c *callCtx) canceledBy() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return c.cause
+	}
+	return context.Cause(c.life)
+}
+
+// close ends the context of a call that is over.
+func (c *callCtx) close() { c.closeWith(context.Canceled) }
+
+func (c *callCtx) closeWith(cause error) {
+	c.end(cause)
+	c.mu.Lock()
+	stop := c.stop
+	c.stop = nil
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// borrow waits for the share of the call's slot.
+func (c *callCtx) borrow(ctx context.Context) error {
+	c.mu.Lock()
+	if c.share == nil {
+		c.share = make(chan struct{}, 1)
+	}
+	share := c.share
+	c.mu.Unlock()
+	select {
+	case share <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *callCtx) giveBack() { <-c.share }
+
+// lent ends with one context and has the values of another.
+type lent struct {
+	context.Context
+	values context.Context //nolint:containedctx // it is one
+}
+
+// Value asks the context that ends first: the standard library finds the way to
+// cancel what derives from it by a value.
+func (l lent) Value(key any) any {
+	if v := l.Context.Value(key); v != nil {
+		return v
+	}
+	return l.values.Value(key)
+}

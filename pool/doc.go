@@ -1,0 +1,69 @@
+// Package pool runs one function on many inputs, on a bounded number of workers.
+//
+//	p := pool.New(fetch, pool.Workers(8))
+//	defer p.Close()
+//	pages, err := p.Map(ctx, urls)
+//
+// # Vocabulary
+//
+// A call is one run of the pool's function. A worker is the right to make one call
+// at a time, numbered from 0; a pool of n workers never has more than n calls under
+// way, whichever method they come from. A job is an input that was put into the
+// queue by [Pool.Submit] or [Pool.TrySubmit]; its [Job] is the handle. To accept an
+// input is to take it so that it will end: each accepted input ends exactly once,
+// with a value, an error, a panic or as canceled.
+//
+// # Which method
+//
+//   - [Pool.Do]: one input, and the caller waits for its output.
+//   - [Pool.Submit], [Pool.TrySubmit]: one input, and the caller goes on; it may
+//     come back to the [Job] for status, output and timing, or cancel it.
+//   - [Pool.Map]: a slice, outputs in the same order, the first error ends it.
+//   - [Pool.Stream]: a sequence of any length, a Result for each input as the calls
+//     end; errors do not end it.
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine at any time. Workers are taken in
+// turn: callers of Do, jobs, and chunks of a Map or Stream wait in one line. No
+// input waits while a worker is free, also not behind a slow one: a worker that has
+// taken several inputs at once leaves them to others that have nothing to do.
+//
+// The function may use its own pool with the context it got. Do, Map and Stream
+// then run within the share of the call that asks if no worker is free, and a job
+// that is waited for is run by who waits, so that none of them deadlocks. That
+// share is one at a time: a call that asks from several goroutines has them take
+// turns.
+//
+// # Contexts
+//
+// The context of Do, Map and Stream is the context of their calls. That of Submit
+// bounds the wait for room in the queue and lends its values to the job; the job's
+// own context ends by [Job.Cancel], a [Timeout], or the end of the pool. So a
+// handler that returns does not end the job it has queued. A context that has ended
+// already takes nothing.
+//
+// # Shutdown
+//
+// [Pool.Shutdown] takes nothing more and lets all that was accepted finish, as long
+// as its context lasts; [Pool.Close] cancels what is left. Nothing of the pool runs
+// when Close has returned, nor when Shutdown has, unless it says so with a
+// [*StuckError]. Later calls get [ErrClosed].
+//
+// # Errors and panics
+//
+// An error of the function is the error of its input, as it is. A panic is caught
+// with its stack and becomes that input's [*result.PanicError]; the worker goes on.
+// A function that calls [runtime.Goexit] ends its input with [ErrGoexit] and its
+// goroutine is replaced, unless it runs on the goroutine of a caller (of Do, Map or
+// Job.Wait): that one it ends, as it does without a pool, and its worker is free
+// again. What was canceled before it started is [result.Canceled], with the cause,
+// and was never called. Arguments that make no sense panic at construction with a
+// message that names them.
+//
+// # Timing
+//
+// Each job and each result of a Stream knows when it was accepted, how long it
+// waited and how long its call ran. The end of a call is read from the clock once,
+// and is the start of the next call of the same worker.
+package pool

@@ -1,0 +1,274 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
+)
+
+// Job is one input that a pool has accepted. It ends exactly once. Its methods may
+// be called from any goroutine at any time. Jobs are made by [Pool.Submit] and
+// [Pool.TrySubmit] only, and must not be copied.
+type Job[Out any] struct {
+	id    uint64
+	state atomic.Uint32
+	res   result.Result[Out] // written by who ended the job, before state says so
+	ctx   callCtx
+	owner interface {
+		life() context.Context
+		help(ctx context.Context) error
+	}
+
+	mu   sync.Mutex
+	done chan struct{} // made when asked for
+}
+
+// A job's states are those of result.Status, and one more for the moment in which
+// its end is written down.
+const settling = uint32(0xff)
+
+// job is a Job with what only its pool knows of it: one allocation for both.
+type job[In, Out any] struct {
+	Job[Out]
+	pool   *Pool[In, Out]
+	in     In
+	queued int64
+}
+
+// Submit puts in into the queue as a job, and waits while the queue is full: until
+// there is room, ctx ends (the error is its cause) or the pool is closed
+// ([ErrClosed]). Those that wait are served in turn. Once accepted, the job no
+// longer depends on ctx, but for the values that it lends: it ends by itself, by
+// [Job.Cancel], or with the pool.
+//
+// Inside a call of the same pool, with its context, Submit does not wait for room:
+// it returns [ErrWouldDeadlock].
+func (p *Pool[In, Out]) Submit(ctx context.Context, in In) (*Job[Out], error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	j := p.newJob(ctx, in)
+	err := p.queue.TryPut(j)
+	if errors.Is(err, engine.ErrFull) {
+		if outerCall(ctx, p.life) != nil {
+			return nil, ErrWouldDeadlock
+		}
+		err = p.queue.Put(ctx, j)
+	}
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return &j.Job, nil
+}
+
+// TrySubmit is Submit for those who do not wait: a full queue is [ErrFull] at once.
+// The context of the call has no values of the submitter's.
+func (p *Pool[In, Out]) TrySubmit(in In) (*Job[Out], error) {
+	j := p.newJob(context.Background(), in)
+	if err := p.queue.TryPut(j); err != nil {
+		return nil, refusal(err)
+	}
+	return &j.Job, nil
+}
+
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, engine.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, engine.ErrFull):
+		return ErrFull
+	}
+	return err
+}
+
+func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
+	j := &job[In, Out]{pool: p, in: in, queued: p.clock.Now()}
+	j.id = p.ids.Add(1)
+	j.owner = j
+	j.ctx.parent, j.ctx.life = ctx, p.life
+	return j
+}
+
+// ID is the job's number in its pool, from 1 on in the order of submission.
+func (j *Job[Out]) ID() uint64 { return j.id }
+
+// Status is Queued, Running, or how the job ended; see [result.Result.Status].
+func (j *Job[Out]) Status() result.Status {
+	if s := j.state.Load(); s != settling {
+		return result.Status(s)
+	}
+	return result.Running
+}
+
+// Done returns a channel that is closed when the job has ended.
+func (j *Job[Out]) Done() <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.done == nil {
+		j.done = make(chan struct{})
+		if j.Status().Terminal() {
+			close(j.done)
+		}
+	}
+	return j.done
+}
+
+// Result returns the job's result; false as long as it has not ended.
+func (j *Job[Out]) Result() (result.Result[Out], bool) {
+	if !j.Status().Terminal() {
+		return result.Result[Out]{}, false
+	}
+	return j.res, true
+}
+
+// Wait waits for the job's end and returns its value and error. ctx ends the
+// waiting, not the job: the error is then ctx's cause.
+//
+// Inside a call of the job's own pool, with its context, Wait runs the job itself
+// if it still waits in the queue, so that jobs that wait for jobs cannot deadlock.
+func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
+	if !j.Status().Terminal() {
+		if outerCall(ctx, j.owner.life()) != nil {
+			if err := j.owner.help(ctx); err != nil {
+				return out, err
+			}
+		}
+		select {
+		case <-j.Done():
+		case <-ctx.Done():
+			if !j.Status().Terminal() {
+				return out, context.Cause(ctx)
+			}
+		}
+	}
+	return j.res.Get()
+}
+
+// Cancel ends the job with a cause; nil stands for [context.Canceled]. A job in
+// the queue never starts and has ended when Cancel returns. For a running one the
+// context of its call ends, and the function decides. A job that has ended stays
+// as it is, and of several causes the first one counts. The job's error is then
+// both the cause and context.Canceled to errors.Is.
+func (j *Job[Out]) Cancel(cause error) {
+	if cause == nil {
+		cause = context.Canceled
+	}
+	j.ctx.end(cause)
+	if j.state.CompareAndSwap(uint32(result.Queued), settling) {
+		j.abandon()
+	}
+}
+
+// abandon ends a job that never started. Its state must be settling.
+func (j *Job[Out]) abandon() {
+	j.res.Err = &canceledError{j.ctx.canceledBy()}
+	j.res.Worker = -1
+	j.finish(result.Canceled)
+}
+
+// finish publishes the job's end.
+func (j *Job[Out]) finish(s result.Status) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.state.Store(uint32(s))
+	if j.done != nil {
+		close(j.done)
+	}
+}
+
+// canceledError is the error of a job that was canceled: the cause, and also
+// context.Canceled.
+type canceledError struct{ cause error }
+
+func (e *canceledError) Error() string {
+	if errors.Is(e.cause, context.Canceled) {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("canceled: %v", e.cause)
+}
+
+func (e *canceledError) Unwrap() error { return e.cause }
+
+// Is makes every cancellation a [context.Canceled].
+func (e *canceledError) Is(target error) bool { return target == context.Canceled }
+
+func (j *job[In, Out]) life() context.Context { return j.pool.life }
+
+// claim starts a job that waits, for the one who gets true.
+func (j *job[In, Out]) claim() bool {
+	return j.state.CompareAndSwap(uint32(result.Queued), uint32(result.Running))
+}
+
+// help runs the job in the share of the call that waits for it, if nobody has
+// started it.
+func (j *job[In, Out]) help(ctx context.Context) error {
+	if j.Status() != result.Queued {
+		return nil
+	}
+	hold, err := j.pool.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer hold.release()
+	if !j.claim() {
+		return nil
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			j.end(engine.Caught(recover()), j.pool.clock.Now())
+		}
+	}()
+	j.run(hold.slot, j.pool.clock.Now())
+	returned = true
+	return nil
+}
+
+// run calls the function and ends the job, unless it panics. start is a reading of
+// the clock; the one at the end is returned.
+func (j *job[In, Out]) run(slot *engine.Slot, start int64) int64 {
+	p := j.pool
+	j.ctx.slot.Store(slot)
+	j.res.Worker = slot.ID
+	if len(p.limits) > 0 {
+		if err := p.before(&j.ctx); err != nil {
+			j.res.Worker = -1
+			return j.end(err, p.clock.Now())
+		}
+		start = p.clock.Now()
+	}
+	j.res.Attempt = 1
+	j.res.Timing.Wait = time.Duration(start - j.queued)
+	out, err := p.call(&j.ctx, j.in)
+	j.res.Value = out
+	return j.end(err, p.clock.Now())
+}
+
+// end writes the result of a job that was started, and returns now.
+func (j *job[In, Out]) end(err error, now int64) int64 {
+	r := &j.res
+	r.Timing.Queued = j.pool.clock.Time(j.queued)
+	if r.Attempt == 0 {
+		r.Timing.Wait = time.Duration(now - j.queued)
+	} else {
+		r.Timing.Run = time.Duration(now-j.queued) - r.Timing.Wait
+	}
+	if err != nil {
+		if cause := j.ctx.canceledBy(); cause != nil && (errors.Is(err, context.Canceled) || errors.Is(err, cause)) {
+			err = &canceledError{cause}
+		}
+		var none Out
+		r.Value, r.Err = none, err
+	}
+	var none In
+	j.in = none // the handle may be kept for long
+	j.ctx.close()
+	j.finish(r.Status())
+	return now
+}

@@ -1,0 +1,165 @@
+package pool
+
+import (
+	"context"
+	"sync"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// Map calls the function on each element of ins and returns the outputs in the
+// same order. It waits for all of them. The caller's goroutine takes part, as one
+// of the pool's workers; others join as far as the pool is free. Elements are
+// started in order, more or less, and a slow one holds up no other while a worker
+// is free.
+//
+// The first error, by time, ends the contexts of the calls under way; nothing new
+// is started, and Map returns that error and no outputs. So it does with ctx's
+// cause when ctx ends first, and with [ErrClosed] when the pool is closed. A panic
+// is a [*result.PanicError]. A function that calls [runtime.Goexit] fails Map with
+// [ErrGoexit], or ends the caller's goroutine, if it ran there.
+//
+// Inside a call of the same pool, with its context, Map runs within that call's
+// share if no worker is free, as [Pool.Do] does.
+func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	m := &mapping[In, Out]{
+		pool: p, ins: ins, outs: make([]Out, len(ins)),
+		indices: engine.NewIndices(p.clock, len(ins)),
+		// The caller is one of those that work.
+		mayJoin: min(p.workers, len(ins)) - 1,
+	}
+	var cancel context.CancelCauseFunc
+	m.ctx, cancel = p.bound(ctx)
+	m.cancel = cancel
+	m.joining, m.noMore = context.WithCancel(m.ctx)
+	defer func() { // also if the function ends this goroutine
+		m.noMore()
+		m.helpers.Wait()
+		cancel(context.Canceled)
+	}()
+	if len(ins) == 0 {
+		return m.outs, nil
+	}
+	hold, err := p.acquire(m.ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.work(hold)
+	m.noMore()
+	m.helpers.Wait()
+	if m.err != nil {
+		return nil, m.err
+	}
+	return m.outs, nil
+}
+
+// mapping is one run of Map.
+type mapping[In, Out any] struct {
+	pool    *Pool[In, Out]
+	ins     []In
+	outs    []Out
+	indices *engine.Indices
+
+	ctx    context.Context //nolint:containedctx // of this run
+	cancel context.CancelCauseFunc
+
+	// joining ends when all elements have been started: who waits for a slot
+	// then is not needed any more.
+	joining context.Context //nolint:containedctx // of this run
+	noMore  context.CancelFunc
+	helpers sync.WaitGroup
+
+	mu      sync.Mutex
+	mayJoin int // helpers that may still be asked
+	err     error
+}
+
+// ask has one more helper wait for a slot, if another one is allowed. Who gets a
+// slot asks the next: one at a time, so that a short Map does not start them all.
+func (m *mapping[In, Out]) ask() {
+	m.mu.Lock()
+	m.mayJoin--
+	allowed := m.mayJoin >= 0
+	m.mu.Unlock()
+	if !allowed || !m.indices.Left() {
+		return
+	}
+	m.helpers.Go(func() {
+		if slot, err := m.pool.slots.Acquire(m.joining); err == nil {
+			m.work(hold{slot: slot, slots: m.pool.slots})
+		}
+	})
+}
+
+// work runs elements until all have been started, and releases h.
+func (m *mapping[In, Out]) work(h hold) {
+	held := true
+	defer func() {
+		if held {
+			h.release()
+		}
+	}()
+	m.ask()
+	c := newCallCtx(m.ctx, m.pool.life, true)
+	c.slot.Store(h.slot)
+	defer c.close()
+	r := m.indices.NewRunner()
+	for r.Next() {
+		m.run(c, r)
+		if h.slots == nil || !h.slots.Crowded() {
+			continue
+		}
+		// Others wait for a slot: take turns.
+		h.release()
+		var err error
+		if h.slot, err = h.slots.Acquire(m.joining); err != nil {
+			held = false
+			return // all have been started meanwhile
+		}
+		c.slot.Store(h.slot)
+	}
+	m.noMore()
+}
+
+// run calls the function on the elements of the range at hand.
+func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner) {
+	returned := false
+	defer func() {
+		if !returned {
+			m.fail(engine.Caught(recover()))
+		}
+	}()
+	p := m.pool
+	for i, ok := r.Claim(); ok; i, ok = r.Claim() {
+		if m.ctx.Err() != nil {
+			m.fail(context.Cause(m.ctx))
+			break
+		}
+		err := p.before(c)
+		if err == nil {
+			m.outs[i], err = p.call(c, m.ins[i])
+		}
+		if err != nil {
+			m.fail(err)
+			break
+		}
+	}
+	returned = true
+}
+
+// fail ends the run with its first error.
+func (m *mapping[In, Out]) fail(err error) {
+	m.mu.Lock()
+	if m.err == nil {
+		if m.ctx.Err() != nil {
+			err = context.Cause(m.ctx) // what calls say after it is its consequence
+		}
+		m.err = err
+	}
+	m.mu.Unlock()
+	m.cancel(err)
+}

@@ -1,0 +1,216 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// Errors of a pool that does not take an input.
+var (
+	// ErrClosed says that Shutdown or Close was called.
+	ErrClosed = errors.New("pool: closed")
+	// ErrFull says that the queue has no room and the call does not wait.
+	ErrFull = errors.New("pool: queue is full")
+	// ErrWouldDeadlock says that a call of the pool's own function asked the
+	// pool for something that may never come while it waits.
+	ErrWouldDeadlock = errors.New("pool: waiting for it inside the pool's own function would deadlock")
+	// ErrGoexit is the error of an input whose function ended its goroutine
+	// with [runtime.Goexit].
+	ErrGoexit = engine.ErrGoexit
+)
+
+// Pool calls one function on many inputs, never more at once than it has
+// workers, however they come: one by one ([Pool.Do]), as jobs in a bounded queue
+// ([Pool.Submit], [Pool.TrySubmit]), as a slice ([Pool.Map]) or as a stream
+// ([Pool.Stream]).
+//
+// A Pool is made by [New]; it must not be copied. All methods may be called from
+// any goroutine at any time, also from inside the pool's own function with the
+// context that it got (but see Close), and after Close.
+type Pool[In, Out any] struct {
+	config
+	fn    engine.Func[In, Out]
+	clock engine.Clock
+	slots *engine.Slots
+	queue *engine.Queue[*job[In, Out]]
+	crew  *engine.Crew[*job[In, Out]]
+	ids   atomic.Uint64
+
+	// life ends when what is left is to be canceled. Its cause says why.
+	life context.Context //nolint:containedctx // it is the pool's own
+	end  context.CancelCauseFunc
+
+	// direct counts the calls of Do, Map and Stream that are under way, above
+	// the bit that says that no more are taken. settled is closed when the
+	// intake is over and all that was taken has ended.
+	direct     atomic.Int64
+	directOnce sync.Once
+	idle       sync.WaitGroup // the queue's workers, and the direct calls as one
+	settled    chan struct{}
+	stopOnce   sync.Once
+}
+
+// closedBit in Pool.direct says that the intake is over; calls count above it.
+const closedBit = 1
+
+// New returns a pool that calls fn. Workers are started when there is work for
+// them; a pool that is not used costs no goroutine. Close or Shut it down when it
+// is no longer needed. A nil fn and options that make no sense panic.
+func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option) *Pool[In, Out] {
+	if fn == nil {
+		panic("pool: New: nil function")
+	}
+	p := &Pool[In, Out]{
+		config: configure(opts), fn: fn, clock: engine.NewClock(),
+		settled: make(chan struct{}),
+	}
+	p.slots = engine.NewSlots(p.workers)
+	p.life, p.end = context.WithCancelCause(context.Background())
+	p.idle.Add(1) // for the direct calls, until the last has left
+	p.idle.Add(1) // for the crew, as its constructor asks
+	p.queue = engine.NewQueue[*job[In, Out]](p.clock, p.depth)
+	p.crew = engine.NewCrew(p.queue, p.workers, &p.idle, func(int) engine.Handler[*job[In, Out]] {
+		return &worker[In, Out]{pool: p}
+	}, p.idle.Done)
+	return p
+}
+
+// Do calls the function on in and waits for it. It runs on the caller's own
+// goroutine as soon as fewer calls than the pool has workers are under way;
+// callers that wait are served in turn, and jobs of the queue among them. ctx
+// ends the waiting and the context of the call; the error is then ctx's cause, or
+// what the function made of it. A panic comes back as a [*result.PanicError].
+// A function that calls [runtime.Goexit] ends the caller's goroutine, as it would
+// without a pool, and the pool goes on.
+//
+// Inside a call of the same pool, with its context, Do does not wait for a worker
+// if none is free: it runs within the caller's share, so it cannot deadlock at
+// any depth.
+func (p *Pool[In, Out]) Do(ctx context.Context, in In) (out Out, err error) {
+	if err := p.enter(ctx); err != nil {
+		return out, err
+	}
+	defer p.leave()
+	hold, err := p.acquire(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer hold.release()
+	c := newCallCtx(ctx, p.life, true)
+	c.slot.Store(hold.slot)
+	defer c.close()
+	return p.protected(c, in)
+}
+
+// protected calls the function and turns a panic into an error.
+func (p *Pool[In, Out]) protected(ctx context.Context, in In) (out Out, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = engine.Caught(r)
+		}
+	}()
+	if err := p.before(ctx); err != nil {
+		return out, err
+	}
+	return p.call(ctx, in)
+}
+
+// before waits for the limiters.
+func (p *Pool[In, Out]) before(ctx context.Context) error {
+	for _, w := range p.limits {
+		if err := w.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call calls the function within the timeout.
+func (p *Pool[In, Out]) call(ctx context.Context, in In) (Out, error) {
+	if p.timeout == 0 {
+		return p.fn(ctx, in)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, timeoutError(p.timeout))
+	defer cancel()
+	return p.fn(ctx, in)
+}
+
+// timeoutError is the cause of the context of a call that took too long.
+type timeoutError time.Duration
+
+func (e timeoutError) Error() string {
+	return fmt.Sprintf("pool: call exceeded its timeout of %v", time.Duration(e))
+}
+
+// Is makes the cause a [context.DeadlineExceeded], which is what it is.
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// enter counts a direct call in, unless the intake is over or ctx has ended.
+func (p *Pool[In, Out]) enter(ctx context.Context) error {
+	if p.direct.Add(2*closedBit)&closedBit != 0 {
+		p.leave()
+		return ErrClosed
+	}
+	if ctx.Err() != nil {
+		p.leave()
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// leave counts a direct call out; the last one settles its part of the intake.
+func (p *Pool[In, Out]) leave() {
+	if p.direct.Add(-2*closedBit) == closedBit {
+		p.directDone()
+	}
+}
+
+// hold is a place among the calls under way: a slot, or a share of the slot of
+// the call that asks.
+type hold struct {
+	slot  *engine.Slot
+	slots *engine.Slots // set if the slot is to be released
+	outer *callCtx      // set if its share is to be given back
+}
+
+func (h hold) release() {
+	if h.slots != nil {
+		h.slots.Release(h.slot)
+	} else {
+		h.outer.giveBack()
+	}
+}
+
+// acquire gets a place, and waits for it until ctx or the pool ends.
+func (p *Pool[In, Out]) acquire(ctx context.Context) (hold, error) {
+	if slot := p.slots.TryAcquire(); slot != nil {
+		return hold{slot: slot, slots: p.slots}, nil
+	}
+	if outer := outerCall(ctx, p.life); outer != nil {
+		if err := outer.borrow(ctx); err != nil {
+			return hold{}, err
+		}
+		return hold{slot: outer.slot.Load(), outer: outer}, nil
+	}
+	slot, err := p.slots.Acquire(ctx)
+	switch {
+	case errors.Is(err, engine.ErrClosed):
+		return hold{}, ErrClosed
+	case err != nil:
+		return hold{}, err
+	}
+	return hold{slot: slot, slots: p.slots}, nil
+}
+
+// bound returns a context for many calls: it ends with ctx and with the pool.
+func (p *Pool[In, Out]) bound(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	c := newCallCtx(ctx, p.life, true)
+	c.Done()
+	return c.ctx, c.closeWith
+}

@@ -1,0 +1,93 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// grace is how long Shutdown lets calls whose context it has just ended return.
+const grace = 100 * time.Millisecond
+
+// Shutdown stops the intake and waits until all that was accepted has ended: jobs
+// in the queue are still run, and calls of Do, Map and Stream that are under way
+// finish. From then on, and for submitters that wait for room, the answer is
+// [ErrClosed].
+//
+// When ctx ends first, what is left is canceled with ctx's cause: jobs in the
+// queue end without being started, and the contexts of the calls under way end.
+// The calls get 100 ms to return, and Shutdown returns ctx's cause, or, if some
+// still run, because their function does not heed its context, a [*StuckError]
+// around it. Nothing runs when it has returned anything else.
+//
+// It may be called again, and together with Close. Called inside a call of the
+// same pool, with its context, it would wait for itself: it stops the intake and
+// returns [ErrWouldDeadlock].
+func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
+	p.stopIntake()
+	if outerCall(ctx, p.life) != nil {
+		return ErrWouldDeadlock
+	}
+	select {
+	case <-p.settled:
+		return nil
+	case <-ctx.Done():
+	}
+	cause := context.Cause(ctx)
+	p.end(cause)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.settled:
+		return cause
+	case <-timer.C:
+		return &StuckError{Calls: p.slots.Held(), Err: cause}
+	}
+}
+
+// Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
+// waits until every goroutine of the pool has ended: jobs in the queue end without
+// being started, and the contexts of the calls under way end. It waits for a
+// function that does not heed its context; Shutdown does not. It returns nil, also
+// when called again. It must not be called inside a call of the same pool, for
+// which it would wait: use Shutdown there.
+func (p *Pool[In, Out]) Close() error {
+	p.stopIntake()
+	p.end(ErrClosed)
+	<-p.settled
+	return nil
+}
+
+// StuckError says that calls did not return although their context had ended.
+type StuckError struct {
+	Calls int   // how many still run
+	Err   error // the cause of the end of their context
+}
+
+// Error tells how many calls are stuck, and why they should have ended.
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("pool: %d calls still run although their context has ended: %v", e.Calls, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *StuckError) Unwrap() error { return e.Err }
+
+// stopIntake turns away what comes from now on, and has settled closed once all
+// that came before has ended.
+func (p *Pool[In, Out]) stopIntake() {
+	p.stopOnce.Do(func() {
+		go func() { // ends with the last call; Close waits for it
+			p.idle.Wait()
+			p.end(ErrClosed) // frees what hangs on the pool's life
+			close(p.settled)
+		}()
+		p.crew.Close()
+		if p.direct.Add(closedBit) == closedBit {
+			p.directDone()
+		}
+	})
+}
+
+// directDone settles the part of the direct calls, once: those that are turned
+// away later count in and out as well.
+func (p *Pool[In, Out]) directDone() { p.directOnce.Do(p.idle.Done) }

@@ -1,0 +1,122 @@
+package pool
+
+import (
+	"context"
+	"iter"
+
+	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
+)
+
+// streamBuffer is how many inputs, and how many results, of one Stream wait at most.
+const streamBuffer = 256
+
+// Stream returns a sequence that, each time it is ranged over, calls the function
+// on the inputs of ins and gives one Result for each input that it has taken, as
+// the calls end; Index says which input it belongs to. ins runs on a goroutine of
+// its own, ahead of the results by a bounded number: at most 256 inputs wait for a
+// worker and 256 results for the loop, and while these wait, no worker of the pool
+// is held.
+//
+// Errors and panics are results; the stream goes on. When ctx ends or the pool is
+// closed, no more inputs are taken, and those that were not started come as
+// canceled results with the cause. A loop that is left early, by break, return or
+// a panic, cancels the calls under way and waits for them before it is left. A
+// pool that is closed already gives one result with [ErrClosed], and an ins that
+// panics one with its [*result.PanicError], both with the next index. An ins that
+// blocks in its own code cannot be interrupted, and is waited for. A nil ins panics.
+func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[result.Result[Out]] {
+	if ins == nil {
+		panic("pool: Stream: nil sequence")
+	}
+	return func(yield func(result.Result[Out]) bool) {
+		switch err := p.enter(ctx); {
+		case err == ErrClosed: //nolint:errorlint // enter's own
+			yield(result.Result[Out]{Err: err, Worker: -1})
+			return
+		case err != nil:
+			return // ctx has ended: no input is taken
+		}
+		defer p.leave()
+		bound, cancel := p.bound(ctx)
+		defer cancel(context.Canceled)
+
+		sc := engine.NewScope(bound, true)
+		out := engine.NewQueue[engine.Item[Out]](sc.Clock, streamBuffer)
+		p.feed(sc, ins, out)
+		t := out.NewTaker()
+		defer func() { // whatever ends the loop
+			sc.Stop()
+			for t.Next(0) { //nolint:revive // nobody wants them
+			}
+			sc.Settle() //nolint:errcheck // errors are results here
+		}()
+		for t.Next(0) {
+			for it := t.Claim(); it != nil; it = t.Claim() {
+				if !yield(it.Result(sc.Clock)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// feed has the pool's workers turn ins into items in out.
+func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Queue[engine.Item[Out]]) {
+	in := engine.NewQueue[engine.Item[In]](sc.Clock, streamBuffer)
+	stage := &engine.Stage[In, Out]{
+		Scope: sc, Workers: p.workers, Map: p.call,
+		Slots: &places[In, Out]{p, outerCall(sc.Ctx, p.life)},
+		Bind: func(ctx context.Context) (context.Context, func(*engine.Slot)) {
+			c := newCallCtx(ctx, p.life, true)
+			return c, func(s *engine.Slot) { c.slot.Store(s) }
+		},
+	}
+	if len(p.limits) > 0 {
+		stage.Before = p.before
+	}
+	crew := stage.Run(in, out, out.Close)
+	sc.Group.Go(func() {
+		next := 0
+		box := in.NewOutbox()
+		returned := false
+		defer func() {
+			if !returned {
+				err := engine.Caught(recover())
+				box.Put(engine.Item[In]{Err: err, Index: next, Worker: -1, Queued: sc.Clock.Now()})
+			}
+			box.Flush()
+			crew.Close()
+		}()
+		for v := range ins {
+			if !sc.Live() {
+				break
+			}
+			box.Put(engine.Item[In]{Value: v, Index: next, Worker: -1, Queued: sc.Clock.Now()})
+			next++
+		}
+		returned = true
+	})
+}
+
+// places are the slots of a pool as one stream sees them: inside a call of the
+// pool, its share is among them.
+type places[In, Out any] struct {
+	pool  *Pool[In, Out]
+	outer *callCtx
+}
+
+// Acquire gets a slot and waits for it until ctx ends.
+func (s *places[In, Out]) Acquire(ctx context.Context) (*engine.Slot, error) {
+	h, err := s.pool.acquire(ctx)
+	return h.slot, err
+}
+
+// Release gives a slot back to where it came from.
+func (s *places[In, Out]) Release(slot *engine.Slot) {
+	if s.outer != nil && s.outer.slot.Load() == slot {
+		s.outer.giveBack()
+		return
+	}
+	s.pool.slots.Release(slot)
+}
