@@ -31,7 +31,7 @@ type Runner struct {
 	pace    pace
 	started int64
 	ran     int
-	_       [64]byte // keeps the span of another runner off this cache line
+	_       [cacheLine]byte // keeps the span of another runner off this cache line
 }
 
 // NewRunner adds a runner.

@@ -75,10 +75,10 @@ func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out]
 
 func (o *Order[T]) slot(seq uint64) *slot[T] { return &o.slots[seq&uint64(len(o.slots)-1)] }
 
-// Put sets the one output of input seq.
-func (o *Order[T]) Put(seq uint64, v T) {
+// Put sets the one output of input seq; it copies v.
+func (o *Order[T]) Put(seq uint64, v *T) {
 	s := o.slot(seq)
-	s.one = v
+	s.one = *v
 	s.state.Store(slotOne)
 	if o.q.hungry.Load() {
 		o.Flush()
@@ -89,7 +89,7 @@ func (o *Order[T]) Put(seq uint64, v T) {
 // Finish. Outputs that cannot be passed on yet are kept; once they are many, it
 // waits until all earlier inputs are through, and reports that it did. p is the
 // caller's own, with a wake channel that holds one token.
-func (o *Order[T]) PutPart(p *part, seq uint64, v T) (waited bool) {
+func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 	q, s := o.q, o.slot(seq)
 	q.mu.Lock()
 	for len(s.many) == MaxChunk {
@@ -100,7 +100,7 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v T) (waited bool) {
 		waited = true
 		q.mu.Lock()
 	}
-	s.many = append(s.many, v)
+	s.many = append(s.many, *v)
 	s.state.Store(slotGrowing)
 	o.releaseLocked()
 	q.unlock(q.balanceLocked(q.items.size > 0))

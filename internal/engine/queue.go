@@ -17,6 +17,10 @@ var (
 	ErrClosed = errors.New("queue closed")
 )
 
+// cacheLine is what two processors pass back and forth at least when one of them
+// writes what the other one reads.
+const cacheLine = 64
+
 // Queue is a bounded first-in-first-out hand-off between any number of
 // producers and takers. See the package comment for how it works.
 //
@@ -36,7 +40,9 @@ type Queue[T any] struct {
 	// to flush. Written under mu.
 	hungry atomic.Bool
 
-	mu     sync.Mutex
+	_  [cacheLine]byte // what every put reads is not what every step writes
+	mu sync.Mutex
+
 	items  ring[T]
 	taken  uint64 // items that left the ring: the sequence number of its head
 	closed bool

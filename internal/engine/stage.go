@@ -100,7 +100,8 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	s := w.stage
 	if it.Err != nil {
 		var none Out
-		w.emit(t, Next(it, none))
+		out := Next(it, none)
+		w.emit(t, &out)
 		return
 	}
 	if !s.Scope.Live() || s.Slots != nil && w.slot == nil && !w.acquire() {
@@ -127,10 +128,10 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		w.lap(&out.Run, &out.Ended)
 	}
 	if err != nil {
-		w.fail(t, out, err)
+		w.fail(t, &out, err)
 		return
 	}
-	w.emit(t, out)
+	w.emit(t, &out)
 }
 
 // flat calls the function on one item and passes on what its sequence gives.
@@ -143,7 +144,8 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 			if s.Scope.Timed {
 				w.lap(&it.Run, &it.Ended)
 			}
-			w.emitPart(t, Next(it, v))
+			out := Next(it, v)
+			w.emitPart(t, &out)
 			if !s.Scope.Live() {
 				s.Scope.Cut()
 				break
@@ -155,7 +157,8 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	}
 	if err != nil {
 		var none Out
-		w.fail(t, Next(it, none), err)
+		out := Next(it, none)
+		w.fail(t, &out, err)
 		return
 	}
 	w.finish(t)
@@ -169,7 +172,7 @@ func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 	if w.stage.Scope.Timed {
 		w.lap(&out.Run, &out.Ended)
 	}
-	w.fail(t, out, err)
+	w.fail(t, &out, err)
 }
 
 // lap adds the time since the last boundary to run and sets the next one.
@@ -180,7 +183,7 @@ func (w *worker[In, Out]) lap(run, ended *int64) {
 }
 
 // fail resolves an item with an error: as an output, or as the end of the run.
-func (w *worker[In, Out]) fail(t *Taker[Item[In]], out Item[Out], err error) {
+func (w *worker[In, Out]) fail(t *Taker[Item[In]], out *Item[Out], err error) {
 	if w.stage.Wrap != nil {
 		err = w.stage.Wrap(out.Index, err)
 	}
@@ -206,17 +209,17 @@ func (w *worker[In, Out]) cancel(t *Taker[Item[In]], it *Item[In]) {
 func (w *worker[In, Out]) refuse(t *Taker[Item[In]], it *Item[In], why error) {
 	s := w.stage
 	if !s.Scope.Keep {
-		w.fail(t, Item[Out]{Index: it.Index}, why)
+		w.fail(t, &Item[Out]{Index: it.Index}, why)
 		return
 	}
 	var none Out
 	out := Next(it, none)
 	out.Canceled(why, s.Scope.Clock.Now())
-	w.emit(t, out)
+	w.emit(t, &out)
 }
 
 // emit passes on the only, or the last, output of the item at hand.
-func (w *worker[In, Out]) emit(t *Taker[Item[In]], out Item[Out]) {
+func (w *worker[In, Out]) emit(t *Taker[Item[In]], out *Item[Out]) {
 	if w.order != nil && !w.parts {
 		w.order.Put(t.Seq(), out)
 		return
@@ -226,7 +229,7 @@ func (w *worker[In, Out]) emit(t *Taker[Item[In]], out Item[Out]) {
 }
 
 // emitPart passes on one output of several.
-func (w *worker[In, Out]) emitPart(t *Taker[Item[In]], out Item[Out]) {
+func (w *worker[In, Out]) emitPart(t *Taker[Item[In]], out *Item[Out]) {
 	var waited bool
 	if w.box != nil {
 		waited = w.box.Put(out)

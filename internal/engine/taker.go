@@ -20,11 +20,17 @@ type Taker[T any] struct {
 	chunk []T
 	span  atomic.Uint64
 	base  uint64 // sequence number of chunk[0]
-	at    int    // place of the item handed out last
+
+	// alone says that there is no other taker: next and end are first and count.
+	alone        bool
+	first, count int
+	at           int // place of the item handed out last
 
 	pace    pace
 	started int64 // clock reading at the start of the chunk
 	ran     int   // items handed out of it
+
+	_ [cacheLine]byte
 
 	// Guarded by q.mu.
 	under  *Taker[T] // the next idle one
@@ -36,11 +42,13 @@ type Taker[T any] struct {
 	begin func()
 }
 
-// NewTaker adds a consumer to the queue.
+// NewTaker makes the only consumer of the queue.
 func (q *Queue[T]) NewTaker() *Taker[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.newTakerLocked()
+	t := q.newTakerLocked()
+	t.alone = true
+	return t
 }
 
 func (q *Queue[T]) newTakerLocked() *Taker[T] {
@@ -75,7 +83,13 @@ func (t *Taker[T]) rouseAll() {
 // Claim hands out the next item of the chunk; nil when there is none left. The
 // item stays where it is until the next call of Next.
 func (t *Taker[T]) Claim() *T {
-	next, end := unpack(t.span.Add(1 << 32))
+	var next, end int
+	if t.alone {
+		t.first++
+		next, end = t.first, t.count
+	} else {
+		next, end = unpack(t.span.Add(1 << 32))
+	}
 	if next > end {
 		return nil
 	}
@@ -249,6 +263,10 @@ func (q *Queue[T]) loosenedLocked() bool {
 }
 
 func (t *Taker[T]) holdLocked(n int) {
+	if t.alone {
+		t.first, t.count = 0, n
+		return
+	}
 	if n > 1 {
 		t.many = true
 		t.q.chunks++
