@@ -91,7 +91,7 @@ func feedFrom[T any](s step[T], sc *engine.Scope, q *engine.Queue[item[T]], done
 	box := q.NewOutbox()
 	seg := newSegment(sc)
 	emit := func(it *item[T]) bool {
-		if box.Put(*it) {
+		if box.Put(it) {
 			seg.mark = 0
 		}
 		return seg.wanted()

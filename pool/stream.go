@@ -83,7 +83,7 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 		defer func() {
 			if !returned {
 				err := engine.Caught(recover())
-				box.Put(engine.Item[In]{Err: err, Index: next, Worker: -1, Queued: sc.Clock.Now()})
+				box.Put(&engine.Item[In]{Err: err, Index: next, Worker: -1, Queued: sc.Clock.Now()})
 			}
 			box.Flush()
 			crew.Close()
@@ -92,7 +92,7 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 			if !sc.Live() {
 				break
 			}
-			box.Put(engine.Item[In]{Value: v, Index: next, Worker: -1, Queued: sc.Clock.Now()})
+			box.Put(&engine.Item[In]{Value: v, Index: next, Worker: -1, Queued: sc.Clock.Now()})
 			next++
 		}
 		returned = true
