@@ -6,6 +6,7 @@ require (
 	github.com/cheggaaa/pb/v3 v3.2.1
 	github.com/mattn/go-isatty v0.0.24
 	github.com/millstream-go/millstream v0.0.0
+	github.com/stretchr/testify v1.12.1
 )
 
 require (

@@ -12,6 +12,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -44,9 +46,15 @@ func main() {
 // run is the program without what is global to a process, so that a test can
 // call it. It returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal bool) int {
-	opts, err := parseArgs(args, stdout, stderr)
-	if err != nil {
-		return err.(exit).status
+	opts, err := parseArgs(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, _ = io.WriteString(stdout, usage)
+		return exitOK
+	case err != nil:
+		complain(stderr, err.Error())
+		complain(stderr, "for the flags, run codestats -h")
+		return exitUsage
 	}
 	if opts.root == "" {
 		if opts.root, opts.title, err = standardLibrary(ctx); err != nil {
@@ -61,11 +69,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal 
 		complain(stderr, err.Error())
 		return exitFailed
 	}
-	return opts.measure(ctx, os.DirFS(opts.root), stdout, stderr, terminal)
+	return opts.execute(ctx, os.DirFS(opts.root), stdout, stderr, terminal)
 }
 
-// measure does the work on the files of fsys and prints what came of it.
-func (o options) measure(ctx context.Context, fsys fs.FS, stdout, stderr io.Writer, terminal bool) int {
+// execute does the work on the files of fsys and prints what came of it.
+func (o options) execute(ctx context.Context, fsys fs.FS, stdout, stderr io.Writer, terminal bool) int {
 	t := tree{fsys: fsys, all: o.all}
 
 	// While the bar is drawn, messages wait: the two would overwrite each other.
@@ -81,23 +89,20 @@ func (o options) measure(ctx context.Context, fsys fs.FS, stdout, stderr io.Writ
 
 	start := time.Now()
 	s.pipeline(ctx, o.workers)
-	elapsed := time.Since(start)
+	rep := newReport(o, s, time.Since(start))
+	rep.Partial = ctx.Err() != nil
 	s.problems.close()
 
-	var faster *comparison
-	if o.compare && ctx.Err() == nil && s.packages.files() > 0 {
-		faster = compare(ctx, t, o.workers, s, bar)
+	if o.compare && !rep.Partial && rep.Totals.Files > 0 {
+		rep.Compare = compare(ctx, t, o.workers, s, bar)
 	}
 	bar.end()
 	_, _ = held.WriteTo(stderr)
-
-	rep := newReport(o, s, elapsed, faster)
-	rep.Partial = ctx.Err() != nil
-	return o.publish(rep, stdout, stderr)
+	return o.publish(rep, ctx.Err() != nil, stdout, stderr)
 }
 
 // publish writes the report, and picks the exit status that goes with it.
-func (o options) publish(rep report, stdout, stderr io.Writer) int {
+func (o options) publish(rep report, interrupted bool, stdout, stderr io.Writer) int {
 	var text bytes.Buffer
 	switch {
 	case o.json:
@@ -114,11 +119,14 @@ func (o options) publish(rep report, stdout, stderr io.Writer) int {
 	case rep.Partial:
 		complain(stderr, fmt.Sprintf("interrupted; %s files were measured until then", commas(rep.Totals.Files)))
 		return exitInterrupted
+	case interrupted:
+		complain(stderr, "interrupted; all files were measured, but not compared to the end")
+		return exitInterrupted
 	case rep.Totals.Files == 0 && rep.LeftOut.none():
-		complain(stderr, printable(o.root)+": no Go files")
+		complain(stderr, o.root+": no Go files")
 		return exitFailed
 	case rep.Totals.Files == 0:
-		complain(stderr, printable(o.root)+": no Go file could be measured")
+		complain(stderr, o.root+": no Go file could be measured: "+rep.LeftOut.String())
 		return exitFailed
 	case rep.Compare != nil && !rep.Compare.Same:
 		complain(stderr, "the plain loop and the pipeline counted differently; did the files change meanwhile?")

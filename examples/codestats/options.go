@@ -31,7 +31,7 @@ A package is a folder. Functions are declared functions and methods, not functio
 literals; their lines go from the word func to the closing brace.
 
 Symbolic links are not followed, so there are no cycles and nothing is counted
-twice. Files beyond 16 MiB are left out. What is left out, because it is too
+twice. Files beyond 8 MiB are left out. What is left out, because it is too
 large, broken or unreadable, is named on standard error and counted; the rest is
 measured all the same. While it works, codestats draws a progress bar on standard
 error if that is a terminal.
@@ -52,46 +52,33 @@ type options struct {
 	json    bool
 }
 
-// An exit is the error for "all is said, end with this status".
-type exit struct{ status int }
-
-func (e exit) Error() string { return fmt.Sprintf("exit status %d", e.status) }
-
-// parseArgs reads the command line. Its error is always an exit.
-func parseArgs(args []string, stdout, stderr io.Writer) (options, error) {
-	o := options{}
+// parseArgs reads the command line. Its error is flag.ErrHelp or one for the user.
+func parseArgs(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("codestats", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the package's own text lists flags without their meaning in sentences
+	flags.SetOutput(io.Discard) // the usage text is ours, and errors are for the caller to print
 	flags.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "")
 	flags.IntVar(&o.top, "top", 20, "")
 	flags.BoolVar(&o.compare, "compare", false, "")
 	flags.BoolVar(&o.all, "all", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
-
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
-		return o, exit{exitOK}
-	case err != nil: // as it is
-	case flags.NArg() > 1 && strings.HasPrefix(flags.Arg(1), "-"):
-		err = fmt.Errorf("flag %s must stand before the folder", flags.Arg(1))
-	case flags.NArg() > 1:
-		err = fmt.Errorf("one folder at most, not %d", flags.NArg())
-	case flags.NArg() == 1 && flags.Arg(0) == "":
-		err = errors.New("the name of the folder is empty")
-	case o.workers < 1:
-		err = fmt.Errorf("-workers must be at least 1, not %d", o.workers)
-	case o.top < 0:
-		err = fmt.Errorf("-top must not be negative: %d", o.top)
-	}
-	if err != nil {
-		complain(stderr, err.Error())
-		fmt.Fprintln(stderr, "codestats -h shows the flags")
-		return o, exit{exitUsage}
+	if err := flags.Parse(args); err != nil {
+		return o, err
 	}
 	o.root = flags.Arg(0)
 	o.title = o.root
+
+	switch {
+	case flags.NArg() > 1 && strings.HasPrefix(flags.Arg(1), "-"):
+		return o, fmt.Errorf("flag %s must stand before the folder", flags.Arg(1))
+	case flags.NArg() > 1:
+		return o, fmt.Errorf("one folder at most, not %d", flags.NArg())
+	case flags.NArg() == 1 && o.root == "":
+		return o, errors.New("the name of the folder is empty")
+	case o.workers < 1:
+		return o, fmt.Errorf("-workers must be at least 1, not %d", o.workers)
+	case o.top < 0:
+		return o, fmt.Errorf("-top must not be negative: %d", o.top)
+	}
 	return o, nil
 }
 
@@ -111,10 +98,10 @@ func standardLibrary(ctx context.Context) (root, title string, err error) {
 func checkFolder(root string) error {
 	info, err := os.Stat(root)
 	if err != nil {
-		return fmt.Errorf("%s: %w", printable(root), reason(err))
+		return fmt.Errorf("%s: %w", root, reason(err))
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s: not a folder", printable(root))
+		return fmt.Errorf("%s: not a folder", root)
 	}
 	return nil
 }

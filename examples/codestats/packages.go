@@ -56,8 +56,6 @@ func (p packages) total() (sum packageRow) {
 	return sum
 }
 
-func (p packages) files() int { return p.total().Files }
-
 // same tells whether both hold the same packages with the same counts. Times may differ.
 func (p packages) same(o packages) bool {
 	return maps.EqualFunc(p, o, func(a, b packageRow) bool { return a.counts == b.counts })

@@ -25,7 +25,6 @@ type leftOut struct {
 	Crashed    int `json:"crashed_files"` // made a stage panic
 }
 
-func (l leftOut) files() int { return l.Unreadable + l.TooLarge + l.Broken + l.Crashed }
 func (l leftOut) none() bool { return l == leftOut{} }
 
 // problems says on out what could not be measured, and counts it.

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
-	"io"
 	"time"
 
 	"github.com/millstream-go/millstream/result"
@@ -56,7 +56,7 @@ type quantiles struct {
 	Max time.Duration `json:"max_ns"`
 }
 
-func newReport(o options, s *survey, elapsed time.Duration, c *comparison) report {
+func newReport(o options, s *survey, elapsed time.Duration) report {
 	sum := s.packages.total()
 	r := report{
 		Root:     o.root,
@@ -72,9 +72,8 @@ func newReport(o options, s *survey, elapsed time.Duration, c *comparison) repor
 			newStageRow("measure", &s.stages.measure),
 			newStageRow("aggregate", &s.stages.aggregate),
 		},
-		Flow:    flow{quantiles(s.files.Run()), quantiles(s.files.Wait())},
-		Compare: c,
-		title:   o.title,
+		Flow:  flow{quantiles(s.files.Run()), quantiles(s.files.Wait())},
+		title: o.title,
 	}
 	if r.Packages == nil {
 		r.Packages = []packageRow{} // in JSON an empty list, not null
@@ -106,9 +105,9 @@ func newStageRow(name string, w *stopwatch) stageRow {
 }
 
 // writeJSON writes the report as one document.
-func (r report) writeJSON(w io.Writer) {
+func (r report) writeJSON(w *bytes.Buffer) {
 	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false) // names of functions may hold no <, but those of folders may
+	enc.SetEscapeHTML(false) // this is no web page
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(r) // w is a buffer, and every field can be encoded
+	_ = enc.Encode(r) // into a buffer, of fields that can all be encoded
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"iter"
 	"runtime/debug"
@@ -49,16 +48,17 @@ func newSurvey(t tree, root string, notes io.Writer) *survey {
 // ctx ends first, when the calls that had begun are; no goroutine is left then.
 //
 // Reading and parsing have workers of their own, since one waits for the disk and
-// the other for a processor. Measuring is quick and has none, so it runs in the
-// loop below, which is called by nobody else and needs no lock.
+// the other for a processor. The Buffer keeps few texts and trees waiting, as they
+// may be large. Measuring is quick and has no workers, so it runs in the loop below,
+// on this goroutine: what the loop adds up needs no lock.
 func (s *survey) pipeline(ctx context.Context, workers int) {
 	found := pipeline.From(s.named(s.do.walk(ctx)))
 	sources := pipeline.Map(found, s.do.read, pipeline.Named("read"), pipeline.Workers(workers))
-	parsed := pipeline.Map(sources, s.do.parse, pipeline.Named("parse"), pipeline.Workers(workers))
+	parsed := pipeline.Map(sources, s.do.parse, pipeline.Named("parse"), pipeline.Workers(workers), pipeline.Buffer(16))
 	files := pipeline.Map(parsed, s.do.measure, pipeline.Named("measure"))
 
 	for r := range files.Results(ctx) {
-		s.aggregate(ctx, s.name(r.Index), r)
+		s.aggregate(s.name(r.Index), r)
 	}
 }
 
@@ -68,7 +68,7 @@ func (s *survey) plainLoop(ctx context.Context) {
 		r := result.Result[measured]{Attempt: 1, Timing: result.Timing{Queued: time.Now()}}
 		r.Value, r.Err = s.one(ctx, e)
 		r.Timing.Run = time.Since(r.Timing.Queued)
-		s.aggregate(ctx, e.path, r)
+		s.aggregate(e.path, r)
 	}
 }
 
@@ -91,7 +91,7 @@ func (s *survey) one(ctx context.Context, e entry) (m measured, err error) {
 }
 
 // aggregate adds the result for one file to what is known.
-func (s *survey) aggregate(ctx context.Context, name string, r result.Result[measured]) {
+func (s *survey) aggregate(name string, r result.Result[measured]) {
 	defer s.tick()
 	s.files.Add(r.Status(), r.Timing)
 	switch {
@@ -99,7 +99,7 @@ func (s *survey) aggregate(ctx context.Context, name string, r result.Result[mea
 		start := time.Now()
 		s.packages.add(r.Value, r.Timing.Run)
 		s.stages.aggregate.add(result.Succeeded, time.Since(start))
-	case ctx.Err() != nil && (errors.Is(r.Err, ctx.Err()) || errors.Is(r.Err, context.Cause(ctx))):
+	case r.Status() == result.Canceled:
 		// Not done any more, because we were told to stop: nothing is wrong with the file.
 	default:
 		s.problems.add(name, r.Err)

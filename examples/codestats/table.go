@@ -1,26 +1,29 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 	"unicode/utf8"
 )
 
 // writeTables writes the report for people.
-func (r report) writeTables(w io.Writer) {
+func (r report) writeTables(w *bytes.Buffer) {
 	if r.Partial {
 		fmt.Fprint(w, "PARTIAL: interrupted before all files were measured\n\n")
 	}
 	fmt.Fprintf(w, "%s: %s files, %s lines in %s with %d workers per stage\n\n",
 		printable(r.title), commas(r.Totals.Files), commas(r.Totals.Lines), short(r.Elapsed), r.Workers)
 	r.packageTable().writeTo(w)
+	if f := r.Totals.Longest; f.Lines > 0 {
+		fmt.Fprintf(w, "\nlongest function: %s, %s lines, %s\n", f.Name, commas(f.Lines), printable(fmt.Sprintf("%s:%d", f.File, f.Line)))
+	}
 	if r.LeftOut.none() {
-		fmt.Fprint(w, "\nnothing was left out\n")
+		fmt.Fprint(w, "left out: nothing\n")
 	} else {
-		fmt.Fprintf(w, "\nleft out: %s\n", r.LeftOut)
+		fmt.Fprintf(w, "left out: %s\n", r.LeftOut)
 	}
 
 	fmt.Fprintln(w)
@@ -33,8 +36,8 @@ func (r report) writeTables(w io.Writer) {
 		if !c.Same {
 			same = "THE TOTALS DIFFER"
 		}
-		fmt.Fprintf(w, "\nplain loop %s, pipeline %s: %.2f times as fast; %s (best of %d)\n",
-			short(c.Plain), short(c.Pipeline), c.Speedup, same, c.Rounds)
+		fmt.Fprintf(w, "\nplain loop %s, pipeline %s: speed-up %.2f, best of %d; %s\n",
+			short(c.Plain), short(c.Pipeline), c.Speedup, c.Rounds, same)
 	}
 }
 
@@ -42,23 +45,23 @@ func (r report) packageTable() *table {
 	t := newTable("package", ">files", ">lines", ">functions", "longest function", ">its lines", "at", ">time")
 	for _, p := range r.Packages {
 		t.add(p.Path, commas(p.Files), commas(p.Lines), commas(p.Functions),
-			cmp.Or(p.Longest.Name, "-"), commas(p.Longest.Lines), p.Longest.place(path.Base), short(p.Run))
+			cmp.Or(p.Longest.Name, "-"), commas(p.Longest.Lines), p.Longest.place(), short(p.Run))
 	}
 	if more := r.Totals.Packages - len(r.Packages); more > 0 {
 		t.add(fmt.Sprintf("... %s more (-top 0 shows all)", commas(more)))
 	}
 	sum := r.Totals
-	t.add(fmt.Sprintf("%s packages", commas(sum.Packages)), commas(sum.Files), commas(sum.Lines), commas(sum.Functions),
-		cmp.Or(sum.Longest.Name, "-"), commas(sum.Longest.Lines), sum.Longest.place(path.Clean), short(sum.Run))
+	t.add(fmt.Sprintf("total (%s)", commas(sum.Packages)),
+		commas(sum.Files), commas(sum.Lines), commas(sum.Functions), "", "", "", short(sum.Run))
 	return t
 }
 
-// place returns where the function is, with its file as name shows it.
-func (f function) place(name func(string) string) string {
+// place returns where in its package the function is.
+func (f function) place() string {
 	if f.File == "" {
 		return "-"
 	}
-	return fmt.Sprintf("%s:%d", name(f.File), f.Line)
+	return fmt.Sprintf("%s:%d", path.Base(f.File), f.Line)
 }
 
 func (r report) stageTable() *table {
@@ -100,8 +103,8 @@ type table struct {
 func newTable(header ...string) *table {
 	t := &table{}
 	for i, h := range header {
-		h, right := strings.CutPrefix(h, ">")
-		header[i] = h
+		name, right := strings.CutPrefix(h, ">")
+		header[i] = name
 		t.right = append(t.right, right)
 	}
 	t.add(header...)
@@ -116,7 +119,7 @@ func (t *table) add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
-func (t *table) writeTo(w io.Writer) {
+func (t *table) writeTo(w *bytes.Buffer) {
 	widths := make([]int, len(t.right))
 	for _, row := range t.rows {
 		if len(row) < len(widths) {

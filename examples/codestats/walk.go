@@ -12,10 +12,9 @@ import (
 	"strings"
 )
 
-// maxFile bounds the memory that one file can take. It is some ten times the
-// largest file of the standard library; parsed, a file takes about ten times its
-// size.
-const maxFile = 16 << 20
+// maxFile bounds the memory that one file can take: parsed, it can be thirty times
+// its size. The largest file of the standard library has 3 MB.
+const maxFile = 8 << 20
 
 var errTooLarge = fmt.Errorf("larger than %d MiB", maxFile>>20)
 
