@@ -26,7 +26,8 @@ type callCtx struct {
 	ctx    context.Context //nolint:containedctx // set once Done was asked for
 	cancel context.CancelCauseFunc
 	stop   func() // ends the watch on life
-	cause  error  // set once ended
+	err    error  // set once ended: what Err says from then on
+	cause  error
 }
 
 func newCallCtx(parent, life context.Context, follows bool) *callCtx {
@@ -37,9 +38,13 @@ func newCallCtx(parent, life context.Context, follows bool) *callCtx {
 // belongs to.
 type callKey struct{ life context.Context } //nolint:containedctx // as an identity
 
-// outerCall returns the call of the pool with that life that ctx belongs to.
+// outerCall returns the call of the pool with that life that ctx belongs to, as
+// long as it runs: a context may outlive its call.
 func outerCall(ctx, life context.Context) *callCtx {
 	c, _ := ctx.Value(callKey{life}).(*callCtx)
+	if c == nil || c.slot.Load() == nil {
+		return nil
+	}
 	return c
 }
 
@@ -67,8 +72,8 @@ func (c *callCtx) Err() error {
 		if err := c.ctx.Err(); err != nil || c.life.Err() == nil {
 			return err
 		}
-	case c.cause != nil:
-		return context.Canceled
+	case c.err != nil:
+		return c.err
 	case c.follows && c.parent.Err() != nil:
 		return c.parent.Err()
 	case c.life.Err() == nil:
@@ -93,7 +98,7 @@ func (c *callCtx) Value(key any) any {
 	}
 	c.mu.Lock()
 	ctx := c.ctx
-	if ctx == nil && (c.cause != nil || c.life.Err() != nil) {
+	if ctx == nil && (c.err != nil || c.life.Err() != nil) {
 		ctx = c.makeLocked() // for context.Cause, which looks for it in here
 	}
 	c.mu.Unlock()
@@ -108,7 +113,10 @@ func (c *callCtx) makeLocked() context.Context {
 	if c.ctx != nil {
 		return c.ctx
 	}
-	if c.follows {
+	switch {
+	case c.err != nil && c.follows:
+		c.ctx, c.cancel = context.WithCancelCause(c.parent) // over: nothing to watch
+	case c.follows:
 		c.ctx, c.cancel = context.WithCancelCause(c.parent)
 		cancel, told := c.cancel, make(chan struct{})
 		stop := context.AfterFunc(c.life, func() {
@@ -120,10 +128,10 @@ func (c *callCtx) makeLocked() context.Context {
 				<-told // so that nothing of it is left behind
 			}
 		}
-	} else {
+	default:
 		c.ctx, c.cancel = context.WithCancelCause(lent{c.life, c.parent})
 	}
-	if c.cause != nil {
+	if c.err != nil {
 		c.cancel(c.cause)
 	}
 	return c.ctx
@@ -133,12 +141,16 @@ func (c *callCtx) makeLocked() context.Context {
 func (c *callCtx) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cause != nil {
+	if c.err != nil {
 		return
 	}
-	c.cause = cause
-	if c.cancel != nil {
+	c.err, c.cause = context.Canceled, cause
+	switch {
+	case c.cancel != nil:
 		c.cancel(cause)
+		c.err, c.cause = c.ctx.Err(), context.Cause(c.ctx)
+	case c.follows && c.parent.Err() != nil:
+		c.err, c.cause = c.parent.Err(), context.Cause(c.parent)
 	}
 }
 
@@ -157,6 +169,7 @@ func (c *callCtx) canceledBy() error {
 func (c *callCtx) close() { c.closeWith(context.Canceled) }
 
 func (c *callCtx) closeWith(cause error) {
+	c.slot.Store(nil)
 	c.end(cause)
 	c.mu.Lock()
 	stop := c.stop
@@ -167,23 +180,15 @@ func (c *callCtx) closeWith(cause error) {
 	}
 }
 
-// borrow waits for the share of the call's slot.
-func (c *callCtx) borrow(ctx context.Context) error {
+// shared returns what holds a token while somebody has the share of the call's slot.
+func (c *callCtx) shared() chan struct{} {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.share == nil {
 		c.share = make(chan struct{}, 1)
 	}
-	share := c.share
-	c.mu.Unlock()
-	select {
-	case share <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return c.share
 }
-
-func (c *callCtx) giveBack() { <-c.share }
 
 // lent ends with one context and has the values of another.
 type lent struct {

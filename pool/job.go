@@ -20,9 +20,10 @@ type Job[Out any] struct {
 	state atomic.Uint32
 	res   result.Result[Out] // written by who ended the job, before state says so
 	ctx   callCtx
-	owner interface {
+	owner interface { // the job around it
 		life() context.Context
 		help(ctx context.Context) error
+		abandon()
 	}
 
 	mu   sync.Mutex
@@ -59,7 +60,7 @@ func (p *Pool[In, Out]) Submit(ctx context.Context, in In) (*Job[Out], error) {
 		if outerCall(ctx, p.life) != nil {
 			return nil, ErrWouldDeadlock
 		}
-		err = p.queue.Put(ctx, j)
+		err = p.queue.Put(ctx, j, func() { j.queued = p.clock.Now() })
 	}
 	if err != nil {
 		return nil, refusal(err)
@@ -133,18 +134,22 @@ func (j *Job[Out]) Result() (result.Result[Out], bool) {
 // Inside a call of the job's own pool, with its context, Wait runs the job itself
 // if it still waits in the queue, so that jobs that wait for jobs cannot deadlock.
 func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
-	if !j.Status().Terminal() {
-		if outerCall(ctx, j.owner.life()) != nil {
-			if err := j.owner.help(ctx); err != nil {
-				return out, err
-			}
+	if j.Status().Terminal() {
+		return j.res.Get()
+	}
+	if ctx.Err() != nil {
+		return out, context.Cause(ctx)
+	}
+	if outerCall(ctx, j.owner.life()) != nil {
+		if err := j.owner.help(ctx); err != nil {
+			return out, err
 		}
-		select {
-		case <-j.Done():
-		case <-ctx.Done():
-			if !j.Status().Terminal() {
-				return out, context.Cause(ctx)
-			}
+	}
+	select {
+	case <-j.Done():
+	case <-ctx.Done():
+		if !j.Status().Terminal() {
+			return out, context.Cause(ctx)
 		}
 	}
 	return j.res.Get()
@@ -161,15 +166,10 @@ func (j *Job[Out]) Cancel(cause error) {
 	}
 	j.ctx.end(cause)
 	if j.state.CompareAndSwap(uint32(result.Queued), settling) {
-		j.abandon()
+		j.owner.abandon()
+	} else if j.state.Load() == settling {
+		<-j.Done() // somebody else is about to end it
 	}
-}
-
-// abandon ends a job that never started. Its state must be settling.
-func (j *Job[Out]) abandon() {
-	j.res.Err = &canceledError{j.ctx.canceledBy()}
-	j.res.Worker = -1
-	j.finish(result.Canceled)
 }
 
 // finish publishes the job's end.
@@ -182,18 +182,26 @@ func (j *Job[Out]) finish(s result.Status) {
 	}
 }
 
-// canceledError is the error of a job that was canceled: the cause, and also
-// context.Canceled.
-type canceledError struct{ cause error }
+// canceledError is the error of a job that was canceled: the cause, what the
+// function made of it, if it was called, and also context.Canceled.
+type canceledError struct{ cause, err error }
 
 func (e *canceledError) Error() string {
-	if errors.Is(e.cause, context.Canceled) {
+	switch {
+	case e.err != nil && e.err != context.Canceled && !errors.Is(e.cause, e.err): //nolint:errorlint // just this one says nothing
+		return fmt.Sprintf("canceled: %v: %v", e.cause, e.err)
+	case errors.Is(e.cause, context.Canceled):
 		return e.cause.Error()
 	}
 	return fmt.Sprintf("canceled: %v", e.cause)
 }
 
-func (e *canceledError) Unwrap() error { return e.cause }
+func (e *canceledError) Unwrap() []error {
+	if e.err == nil {
+		return []error{e.cause}
+	}
+	return []error{e.cause, e.err}
+}
 
 // Is makes every cancellation a [context.Canceled].
 func (e *canceledError) Is(target error) bool { return target == context.Canceled }
@@ -205,13 +213,23 @@ func (j *job[In, Out]) claim() bool {
 	return j.state.CompareAndSwap(uint32(result.Queued), uint32(result.Running))
 }
 
+// abandon ends a job that was never started. Its state must be settling.
+func (j *job[In, Out]) abandon() {
+	j.res.Err = &canceledError{cause: j.ctx.canceledBy()}
+	j.settle(j.pool.clock.Now())
+	j.pool.queue.Bury()
+}
+
 // help runs the job in the share of the call that waits for it, if nobody has
 // started it.
 func (j *job[In, Out]) help(ctx context.Context) error {
 	if j.Status() != result.Queued {
 		return nil
 	}
-	hold, err := j.pool.acquire(ctx)
+	hold, err := j.pool.acquire(ctx, j.Done())
+	if errors.Is(err, errStopped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -219,10 +237,11 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 	if !j.claim() {
 		return nil
 	}
+	j.pool.queue.Bury()
 	returned := false
 	defer func() {
 		if !returned {
-			j.end(engine.Caught(recover()), j.pool.clock.Now())
+			j.end(engine.Caught(recover()))
 		}
 	}()
 	j.run(hold.slot, j.pool.clock.Now())
@@ -235,40 +254,58 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 func (j *job[In, Out]) run(slot *engine.Slot, start int64) int64 {
 	p := j.pool
 	j.ctx.slot.Store(slot)
-	j.res.Worker = slot.ID
 	if len(p.limits) > 0 {
 		if err := p.before(&j.ctx); err != nil {
-			j.res.Worker = -1
-			return j.end(err, p.clock.Now())
+			return j.end(err)
 		}
 		start = p.clock.Now()
 	}
-	j.res.Attempt = 1
-	j.res.Timing.Wait = time.Duration(start - j.queued)
+	j.res.Attempt, j.res.Worker = 1, slot.ID
+	j.res.Timing.Wait = time.Duration(max(start-j.queued, 0))
 	out, err := p.call(&j.ctx, j.in)
 	j.res.Value = out
-	return j.end(err, p.clock.Now())
+	return j.end(err)
 }
 
-// end writes the result of a job that was started, and returns now.
-func (j *job[In, Out]) end(err error, now int64) int64 {
+// end ends a job that was claimed, and returns the reading of the clock at its end.
+func (j *job[In, Out]) end(err error) int64 {
+	if err != nil {
+		var none Out
+		j.res.Value, j.res.Err = none, j.whole(err)
+	}
+	now := j.pool.clock.Now()
+	j.settle(now)
+	return now
+}
+
+// whole adds to what the function says why its context ended.
+func (j *job[In, Out]) whole(err error) error {
+	cause := j.ctx.canceledBy()
+	if cause == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
+		return err
+	}
+	var p *result.PanicError
+	if errors.As(err, &p) {
+		return err
+	}
+	return &canceledError{cause, err}
+}
+
+// settle completes the result and publishes it.
+func (j *job[In, Out]) settle(now int64) {
 	r := &j.res
 	r.Timing.Queued = j.pool.clock.Time(j.queued)
 	if r.Attempt == 0 {
+		r.Worker = -1
 		r.Timing.Wait = time.Duration(now - j.queued)
 	} else {
 		r.Timing.Run = time.Duration(now-j.queued) - r.Timing.Wait
 	}
-	if err != nil {
-		if cause := j.ctx.canceledBy(); cause != nil && (errors.Is(err, context.Canceled) || errors.Is(err, cause)) {
-			err = &canceledError{cause}
-		}
-		var none Out
-		r.Value, r.Err = none, err
-	}
 	var none In
 	j.in = none // the handle may be kept for long
+	if r.Err != nil && j.pool.life.Err() != nil {
+		j.pool.cut.Store(true)
+	}
 	j.ctx.close()
 	j.finish(r.Status())
-	return now
 }

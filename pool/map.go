@@ -44,7 +44,7 @@ func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 	if len(ins) == 0 {
 		return m.outs, nil
 	}
-	hold, err := p.acquire(m.ctx)
+	hold, err := p.acquire(m.ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +114,15 @@ func (m *mapping[In, Out]) work(h hold) {
 			continue
 		}
 		// Others wait for a slot: take turns.
+		c.slot.Store(nil)
 		h.release()
 		var err error
 		if h.slot, err = h.slots.Acquire(m.joining); err != nil {
 			held = false
-			return // all have been started meanwhile
+			if m.indices.Left() {
+				m.fail(context.Cause(m.ctx)) // else all have been started meanwhile
+			}
+			return
 		}
 		c.slot.Store(h.slot)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -45,8 +46,10 @@ func Workers(n int) Option {
 }
 
 // Queue sets how many jobs may wait for a worker; the default is 1024. When they
-// are that many, Submit waits and TrySubmit returns ErrFull. The memory for them
-// is taken when they come. n below 1 panics.
+// are that many, Submit waits and TrySubmit returns ErrFull. Not counted are those
+// that a worker has taken in hand together, at most 64 and no more than about 50
+// microseconds of work by what jobs have cost it lately. The memory is taken when
+// jobs come. n below 1 panics.
 func Queue(n int) Option {
 	return func(c *config) {
 		c.once("Queue")
@@ -85,7 +88,7 @@ func Limit(waiters ...Waiter) Option {
 				panic("pool: Limit: nil waiter")
 			}
 		}
-		c.limits = waiters
+		c.limits = slices.Clone(waiters)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
 )
 
 // Errors of a pool that does not take an input.
@@ -54,6 +55,7 @@ type Pool[In, Out any] struct {
 	idle       sync.WaitGroup // the queue's workers, and the direct calls as one
 	settled    chan struct{}
 	stopOnce   sync.Once
+	cut        atomic.Bool // something was canceled because life ended
 }
 
 // closedBit in Pool.direct says that the intake is over; calls count above it.
@@ -75,6 +77,7 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 	p.idle.Add(1) // for the direct calls, until the last has left
 	p.idle.Add(1) // for the crew, as its constructor asks
 	p.queue = engine.NewQueue[*job[In, Out]](p.clock, p.depth)
+	p.queue.Dead = func(j *job[In, Out]) bool { return j.Status() != result.Queued }
 	p.crew = engine.NewCrew(p.queue, p.workers, &p.idle, func(int) engine.Handler[*job[In, Out]] {
 		return &worker[In, Out]{pool: p}
 	}, p.idle.Done)
@@ -97,7 +100,7 @@ func (p *Pool[In, Out]) Do(ctx context.Context, in In) (out Out, err error) {
 		return out, err
 	}
 	defer p.leave()
-	hold, err := p.acquire(ctx)
+	hold, err := p.acquire(ctx, nil)
 	if err != nil {
 		return out, err
 	}
@@ -176,36 +179,69 @@ func (p *Pool[In, Out]) leave() {
 type hold struct {
 	slot  *engine.Slot
 	slots *engine.Slots // set if the slot is to be released
-	outer *callCtx      // set if its share is to be given back
+	share chan struct{} // set if a share is to be given back
 }
 
 func (h hold) release() {
 	if h.slots != nil {
 		h.slots.Release(h.slot)
 	} else {
-		h.outer.giveBack()
+		<-h.share
 	}
 }
 
-// acquire gets a place, and waits for it until ctx or the pool ends.
-func (p *Pool[In, Out]) acquire(ctx context.Context) (hold, error) {
+// acquire gets a place, and waits for it until ctx or the pool ends. It returns
+// errStopped when stop, which may be nil, is closed first.
+func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (hold, error) {
 	if slot := p.slots.TryAcquire(); slot != nil {
 		return hold{slot: slot, slots: p.slots}, nil
 	}
-	if outer := outerCall(ctx, p.life); outer != nil {
-		if err := outer.borrow(ctx); err != nil {
+	var share chan struct{}
+	outer := outerCall(ctx, p.life)
+	if outer != nil {
+		share = outer.shared()
+	}
+	t, err := p.slots.Line(), error(nil)
+	select {
+	case <-t.Turn:
+	case share <- struct{}{}:
+		slot := outer.slot.Load()
+		if slot != nil && p.slots.Leave(t) {
+			return hold{slot: slot, share: share}, nil
+		}
+		<-share // the outer call has ended, or there is a slot after all
+		<-t.Turn
+	case <-ctx.Done():
+		if err = context.Cause(ctx); p.slots.Leave(t) {
 			return hold{}, err
 		}
-		return hold{slot: outer.slot.Load(), outer: outer}, nil
+		<-t.Turn
+	case <-stop:
+		if err = errStopped; p.slots.Leave(t) {
+			return hold{}, err
+		}
+		<-t.Turn
 	}
-	slot, err := p.slots.Acquire(ctx)
-	switch {
-	case errors.Is(err, engine.ErrClosed):
-		return hold{}, ErrClosed
-	case err != nil:
+	if t.Slot == nil {
+		return hold{}, context.Cause(p.life)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // both at the same moment: then nothing starts any more
+	}
+	if err != nil {
+		p.slots.Release(t.Slot)
 		return hold{}, err
 	}
-	return hold{slot: slot, slots: p.slots}, nil
+	return hold{slot: t.Slot, slots: p.slots}, nil
+}
+
+// errStopped says that a place is not needed any more.
+var errStopped = errors.New("pool: place not needed any more")
+
+// abort cancels what is left.
+func (p *Pool[In, Out]) abort(cause error) {
+	p.end(cause)
+	p.slots.Close() // turns away those that wait for a slot
 }
 
 // bound returns a context for many calls: it ends with ctx and with the pool.

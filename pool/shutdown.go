@@ -18,7 +18,7 @@ const grace = 100 * time.Millisecond
 // queue end without being started, and the contexts of the calls under way end.
 // The calls get 100 ms to return, and Shutdown returns ctx's cause, or, if some
 // still run, because their function does not heed its context, a [*StuckError]
-// around it. Nothing runs when it has returned anything else.
+// around it. No call runs when it has returned anything else.
 //
 // It may be called again, and together with Close. Called inside a call of the
 // same pool, with its context, it would wait for itself: it stops the intake and
@@ -31,18 +31,32 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	select {
 	case <-p.settled:
 		return nil
+	default:
+	}
+	select {
+	case <-p.settled:
+		return nil
 	case <-ctx.Done():
 	}
 	cause := context.Cause(ctx)
-	p.end(cause)
+	if p.direct.Load() > closedBit || p.slots.Held() > 0 {
+		p.cut.Store(true) // calls are under way, and will see the end
+	}
+	p.abort(cause)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case <-p.settled:
+		if !p.cut.Load() {
+			return nil // there was nothing left to do but to send workers home
+		}
 		return cause
 	case <-timer.C:
-		return &StuckError{Calls: p.slots.Held(), Err: cause}
 	}
+	if calls := p.slots.Held(); calls > 0 {
+		return &StuckError{Calls: calls, Err: cause}
+	}
+	return cause
 }
 
 // Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
@@ -53,7 +67,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 // which it would wait: use Shutdown there.
 func (p *Pool[In, Out]) Close() error {
 	p.stopIntake()
-	p.end(ErrClosed)
+	p.abort(ErrClosed)
 	<-p.settled
 	return nil
 }

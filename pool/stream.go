@@ -108,14 +108,14 @@ type places[In, Out any] struct {
 
 // Acquire gets a slot and waits for it until ctx ends.
 func (s *places[In, Out]) Acquire(ctx context.Context) (*engine.Slot, error) {
-	h, err := s.pool.acquire(ctx)
+	h, err := s.pool.acquire(ctx, nil)
 	return h.slot, err
 }
 
 // Release gives a slot back to where it came from.
 func (s *places[In, Out]) Release(slot *engine.Slot) {
 	if s.outer != nil && s.outer.slot.Load() == slot {
-		s.outer.giveBack()
+		<-s.outer.shared()
 		return
 	}
 	s.pool.slots.Release(slot)

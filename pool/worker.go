@@ -34,7 +34,7 @@ func (w *worker[In, Out]) Handle(_ *engine.Taker[*job[In, Out]], item **job[In, 
 
 // Failed ends a job whose function panicked or called Goexit.
 func (w *worker[In, Out]) Failed(_ *engine.Taker[*job[In, Out]], item **job[In, Out], err error) {
-	w.mark = (*item).end(err, w.pool.clock.Now())
+	w.mark = (*item).end(err)
 }
 
 // End ends a chunk.

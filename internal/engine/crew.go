@@ -62,7 +62,7 @@ func (c *Crew[T]) hireLocked() *Taker[T] {
 	t := c.q.newTakerLocked()
 	t.begin = func() {
 		h := c.open(id)
-		c.wg.Go(func() { c.work(t, h, 0) })
+		c.wg.Go(func() { c.work(t, h, false) })
 	}
 	return t
 }
@@ -73,56 +73,42 @@ func (c *Crew[T]) Close() {
 	c.leave(0)
 }
 
-// work is a worker's life. now is a reading of the clock from the end of its
-// last item, or 0.
-func (c *Crew[T]) work(t *Taker[T], h Handler[T], now int64) {
-	for t.Next(now) {
-		h.Begin(t)
-		if !c.chunk(t, h) {
-			return // another goroutine goes on in its place
+// work is a worker's life. resumed says that another goroutine has left it in the
+// middle of a chunk.
+func (c *Crew[T]) work(t *Taker[T], h Handler[T], resumed bool) {
+	ended := false
+	defer func() {
+		if !ended { // a call has ended this goroutine: another one goes on in its place
+			c.wg.Go(func() { c.work(t, h, true) })
+		}
+	}()
+	var now int64
+	for resumed || t.Next(now) {
+		if !resumed {
+			h.Begin(t)
+		}
+		resumed = false
+		for !c.stretch(t, h) { //nolint:revive // each time goes on behind a panic
 		}
 		now = h.End()
 	}
+	ended = true
 	c.leave(1)
 }
 
-// resume goes on in the middle of a chunk, in place of a goroutine that ended.
-func (c *Crew[T]) resume(t *Taker[T], h Handler[T]) {
-	if c.chunk(t, h) {
-		c.work(t, h, h.End())
-	}
-}
-
-// chunk handles what is left of the chunk. It returns false when this goroutine
-// has been replaced.
-func (c *Crew[T]) chunk(t *Taker[T], h Handler[T]) bool {
-	for {
-		done, exited := c.stretch(t, h)
-		if done || exited {
-			return done
-		}
-	}
-}
-
-// stretch handles items until the chunk is done or a call panics: one deferred
-// function for all of them.
-func (c *Crew[T]) stretch(t *Taker[T], h Handler[T]) (done, exited bool) {
+// stretch handles items until the chunk is done, or a call panics: then it returns
+// false. One deferred function does for all of them.
+func (c *Crew[T]) stretch(t *Taker[T], h Handler[T]) (done bool) {
 	var item *T
 	defer func() {
-		if done {
-			return
-		}
-		err := Caught(recover())
-		exited = err == ErrGoexit //nolint:errorlint // our own, never wrapped here
-		h.Failed(t, item, err)
-		if exited {
-			c.wg.Go(func() { c.resume(t, h) })
+		if !done {
+			h.Failed(t, item, Caught(recover()))
 		}
 	}()
 	for item = t.Claim(); item != nil; item = t.Claim() {
 		h.Handle(t, item)
 	}
-	return true, false
+	return true
 }
 
 // Caught turns what recover returned, in a deferred function that knows that

@@ -23,8 +23,10 @@ type Outbox[T any] struct {
 
 	wake chan struct{} // one token each time it waits
 
-	// beforeWait, if set, is called before waiting for room.
+	// beforeWait, if set, is called before waiting for room, and admitted, under
+	// q.mu, when what had to wait goes in.
 	beforeWait func()
+	admitted   func()
 }
 
 // firstOutbox is how many items a new outbox holds back. It doubles each time
@@ -95,6 +97,9 @@ func (b *Outbox[T]) moveLocked() {
 	ready := b.buf[b.taken:min(int(b.published.Load()), b.taken+room)]
 	if len(ready) == 0 {
 		return
+	}
+	if b.admitted != nil {
+		b.admitted()
 	}
 	b.q.items.pushAll(ready)
 	clear(ready)

@@ -32,6 +32,10 @@ const cacheLine = 64
 // channel operation and no other lock happens under it. Every step under mu
 // ends in unlock, which does outside what the step has found to be done.
 type Queue[T any] struct {
+	// Dead, if set, says of an item that nobody wants it any more. It is called
+	// under mu. Who makes an item so calls [Queue.Bury].
+	Dead func(T) bool
+
 	limit int
 	clock Clock
 
@@ -65,6 +69,8 @@ type Queue[T any] struct {
 	// number n may be taken once number n-window.size has been passed on.
 	window *window
 
+	dead int // items that may have died since the last look
+
 	// served is what unlock still has to wake: producers whose items went in.
 	served line[T]
 }
@@ -76,12 +82,13 @@ func NewQueue[T any](clock Clock, limit int) *Queue[T] {
 
 // Put adds one item and waits while the queue is full, until ctx ends or the
 // queue is closed. Callers that wait are served in the order in which they came.
-func (q *Queue[T]) Put(ctx context.Context, v T) error {
+// admitted is called, under the lock, when an item that had to wait goes in.
+func (q *Queue[T]) Put(ctx context.Context, v T, admitted func()) error {
 	q.mu.Lock()
-	if q.closed || q.items.size < q.limit {
+	if q.closed || !q.fullLocked() {
 		return q.putLocked(v)
 	}
-	b := &Outbox[T]{q: q, buf: []T{v}, used: 1, wake: make(chan struct{}, 1)}
+	b := &Outbox[T]{q: q, buf: []T{v}, used: 1, wake: make(chan struct{}, 1), admitted: admitted}
 	b.published.Store(1)
 	q.blocked.add(b)
 	q.unlock(nil)
@@ -106,7 +113,7 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 // TryPut adds one item or says at once why not: ErrFull or ErrClosed.
 func (q *Queue[T]) TryPut(v T) error {
 	q.mu.Lock()
-	if !q.closed && q.items.size >= q.limit {
+	if !q.closed && q.fullLocked() {
 		q.unlock(nil)
 		return ErrFull
 	}
@@ -122,6 +129,31 @@ func (q *Queue[T]) putLocked(v T) error {
 	q.items.push(v)
 	q.unlock(q.balanceLocked(true))
 	return nil
+}
+
+// fullLocked reports whether there is no room, also after dead items are gone.
+func (q *Queue[T]) fullLocked() bool {
+	if q.items.size < q.limit {
+		return false
+	}
+	if q.dead > 0 {
+		q.dead = 0
+		q.items.remove(q.Dead)
+	}
+	return q.items.size >= q.limit
+}
+
+// Bury says that an item which was put has died: it leaves its place to others at
+// the latest when there is no other.
+func (q *Queue[T]) Bury() {
+	q.mu.Lock()
+	q.dead++
+	left := false
+	if q.blocked.first != nil && !q.fullLocked() {
+		q.refillLocked()
+		left = true
+	}
+	q.unlock(q.balanceLocked(left))
 }
 
 // Close ends the intake: a Put that waits or comes later gets ErrClosed, and

@@ -63,7 +63,7 @@ func TestEachItemIsHandedOutOnce(t *testing.T) {
 						for i := range each {
 							v := p*each + i
 							if !boxed {
-								assert.NoError(t, q.Put(context.Background(), v))
+								assert.NoError(t, q.Put(context.Background(), v, nil))
 							} else if box.Put(&v); rnd.IntN(20) == 0 {
 								box.Flush()
 							}
@@ -121,10 +121,10 @@ func TestPutWaitsInTurn(t *testing.T) {
 		for i := 1; i <= 3; i++ {
 			go func() {
 				if i == 2 {
-					assert.Equal(t, cause, q.Put(ctx, i))
+					assert.Equal(t, cause, q.Put(ctx, i, nil))
 					return
 				}
-				assert.NoError(t, q.Put(context.Background(), i))
+				assert.NoError(t, q.Put(context.Background(), i, nil))
 				in = append(in, i)
 			}()
 			synctest.Wait() // so that they come in this order
@@ -150,12 +150,12 @@ func TestCloseTurnsAwayAndLetsDrain(t *testing.T) {
 		q := NewQueue[int](NewClock(), 2)
 		require.NoError(t, q.TryPut(1))
 		require.NoError(t, q.TryPut(2))
-		go func() { assert.Equal(t, ErrClosed, q.Put(context.Background(), 3)) }()
+		go func() { assert.Equal(t, ErrClosed, q.Put(context.Background(), 3, nil)) }()
 		synctest.Wait()
 		q.Close()
 		q.Close()
 		require.Equal(t, ErrClosed, q.TryPut(4))
-		require.Equal(t, ErrClosed, q.Put(context.Background(), 5))
+		require.Equal(t, ErrClosed, q.Put(context.Background(), 5, nil))
 		var got []int
 		for taker := q.NewTaker(); taker.Next(0); {
 			for it := taker.Claim(); it != nil; it = taker.Claim() {

@@ -50,6 +50,23 @@ func (r *ring[T]) shift(dst []T) int {
 	return n
 }
 
+// remove takes out the items that are dead. The others keep their order.
+func (r *ring[T]) remove(dead func(T) bool) {
+	mask, kept := len(r.buf)-1, 0
+	for i := range r.size {
+		v := r.buf[(r.head+i)&mask]
+		if !dead(v) {
+			r.buf[(r.head+kept)&mask] = v
+			kept++
+		}
+	}
+	var zero T
+	for i := kept; i < r.size; i++ {
+		r.buf[(r.head+i)&mask] = zero
+	}
+	r.size = kept
+}
+
 func (r *ring[T]) grow(need int) {
 	size := max(len(r.buf), smallestRing)
 	for size < need {

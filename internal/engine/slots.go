@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -22,13 +23,8 @@ type Slots struct {
 	free   *Slot      // a stack: the last to be released is the first to be used
 	made   int        // slots are made when first needed
 	held   int
-	line   []*slotWait // those that wait, in order; nil where one has given up
+	line   []*Ticket // those that wait, in order
 	closed bool
-}
-
-type slotWait struct {
-	slot *Slot // set before wake; nil if the slots were closed
-	wake chan struct{}
 }
 
 // NewSlots returns limit slots, numbered from 0.
@@ -64,45 +60,62 @@ func (s *Slots) takeLocked() *Slot {
 }
 
 // Acquire takes a slot and waits for one if it must, until ctx ends or the
-// slots are closed: then the error is ctx's cause or ErrClosed.
+// slots are closed: then the error is ctx's cause or ErrClosed. A ctx that has
+// ended takes no slot that it had to wait for.
 func (s *Slots) Acquire(ctx context.Context) (*Slot, error) {
-	s.mu.Lock()
-	if slot := s.takeLocked(); slot != nil || s.closed {
-		s.mu.Unlock()
-		if slot == nil {
-			return nil, ErrClosed
-		}
-		return slot, nil
-	}
-	w := &slotWait{wake: make(chan struct{}, 1)}
-	s.line = append(s.line, w)
-	s.mu.Unlock()
-
+	t := s.Line()
 	select {
-	case <-w.wake:
+	case <-t.Turn:
 	case <-ctx.Done():
-		if s.giveUp(w) {
+		if s.Leave(t) {
 			return nil, context.Cause(ctx)
 		}
-		<-w.wake // it was served at the same moment
+		<-t.Turn // it was served at the same moment
 	}
-	if w.slot == nil {
+	switch {
+	case t.Slot == nil:
 		return nil, ErrClosed
+	case t.waited && ctx.Err() != nil:
+		s.Release(t.Slot)
+		return nil, context.Cause(ctx)
 	}
-	return w.slot, nil
+	return t.Slot, nil
 }
 
-// giveUp takes w out of the line and reports whether it was in it.
-func (s *Slots) giveUp(w *slotWait) bool {
+// Ticket is a place in the line for a slot.
+type Ticket struct {
+	Turn   chan struct{} // gets one token
+	Slot   *Slot         // set by then; nil if the slots were closed
+	waited bool
+}
+
+// Line takes a place in the line, which may be its turn already.
+func (s *Slots) Line() *Ticket {
+	t := &Ticket{Turn: make(chan struct{}, 1)}
+	s.mu.Lock()
+	t.Slot = s.takeLocked()
+	t.waited = t.Slot == nil && !s.closed
+	if t.waited {
+		s.line = append(s.line, t)
+	}
+	s.mu.Unlock()
+	if !t.waited {
+		t.Turn <- struct{}{}
+	}
+	return t
+}
+
+// Leave takes a ticket out of the line and reports whether it was in it; if not,
+// its turn has come.
+func (s *Slots) Leave(t *Ticket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, at := range s.line {
-		if at == w {
-			s.line = append(s.line[:i], s.line[i+1:]...)
-			return true
-		}
+	i := slices.Index(s.line, t)
+	if i < 0 {
+		return false
 	}
-	return false
+	s.line = slices.Delete(s.line, i, i+1)
+	return true
 }
 
 // Release gives a slot back: to the first in line, if there is one.
@@ -114,12 +127,12 @@ func (s *Slots) Release(slot *Slot) {
 		s.mu.Unlock()
 		return
 	}
-	w := s.line[0]
+	t := s.line[0]
 	s.line[0] = nil
 	s.line = s.line[1:]
-	w.slot = slot
+	t.Slot = slot
 	s.mu.Unlock()
-	w.wake <- struct{}{}
+	t.Turn <- struct{}{}
 }
 
 // Held is how many slots are taken.
@@ -143,7 +156,7 @@ func (s *Slots) Close() {
 	line := s.line
 	s.line = nil
 	s.mu.Unlock()
-	for _, w := range line {
-		w.wake <- struct{}{}
+	for _, t := range line {
+		t.Turn <- struct{}{}
 	}
 }

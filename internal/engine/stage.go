@@ -67,7 +67,9 @@ type worker[In, Out any] struct {
 	ctx   context.Context //nolint:containedctx // what its calls get
 	slot  *Slot
 	bind  func(*Slot)
-	mark  int64 // clock reading at the end of the last call, which is the start of the next
+
+	calling bool  // the function runs
+	mark    int64 // clock reading at the end of the last call, which is the start of the next
 
 	// The way out: one of the two.
 	box   *Outbox[Item[Out]]
@@ -104,9 +106,15 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		w.emit(t, &out)
 		return
 	}
-	if !s.Scope.Live() || s.Slots != nil && w.slot == nil && !w.acquire() {
+	if !s.Scope.Live() {
 		w.cancel(t, it)
 		return
+	}
+	if s.Slots != nil && w.slot == nil {
+		if err := w.acquire(); err != nil {
+			w.refuse(t, it, err)
+			return
+		}
 	}
 	if s.Before != nil {
 		if err := s.Before(w.ctx); err != nil {
@@ -119,7 +127,9 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		w.flat(t, it)
 		return
 	}
+	w.calling = true
 	v, err := s.Map(w.ctx, it.Value)
+	w.calling = false
 	out := Item[Out]{
 		Value: v, Index: it.Index, Queued: it.Queued, Ended: it.Ended, Run: it.Run,
 		Attempt: 1, Worker: w.id,
@@ -138,6 +148,7 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	s := w.stage
 	it.Attempt, it.Worker = 1, w.id
+	w.calling = true
 	seq, err := s.Flat(w.ctx, it.Value)
 	if err == nil && seq != nil {
 		for v := range seq {
@@ -152,6 +163,7 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 			}
 		}
 	}
+	w.calling = false
 	if s.Scope.Timed {
 		w.lap(&it.Run, &it.Ended)
 	}
@@ -166,6 +178,11 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 
 // Failed resolves an item whose call panicked or ended its goroutine.
 func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
+	if !w.calling { // what is waited for before a call has failed
+		w.refuse(t, it, err)
+		return
+	}
+	w.calling = false
 	var none Out
 	out := Next(it, none)
 	out.Attempt, out.Worker = 1, w.id
@@ -254,23 +271,23 @@ func (w *worker[In, Out]) finish(t *Taker[Item[In]]) {
 	}
 }
 
-// acquire gets a slot for the calls to come, and reports whether there is one.
-func (w *worker[In, Out]) acquire() bool {
+// acquire gets a slot for the calls to come, or says why there is none.
+func (w *worker[In, Out]) acquire() error {
 	s := w.stage
 	slot, err := s.Slots.Acquire(s.Scope.Ctx)
 	if err != nil {
-		return false
+		return err
 	}
-	w.slot = slot
-	w.id = int32(w.slot.ID)
-	w.bind(w.slot)
+	w.slot, w.id = slot, int32(slot.ID)
+	w.bind(slot)
 	w.mark = s.Scope.Clock.Now()
-	return true
+	return nil
 }
 
 // release gives the slot back, if there is one.
 func (w *worker[In, Out]) release() {
 	if w.slot != nil {
+		w.bind(nil)
 		w.stage.Slots.Release(w.slot)
 		w.slot = nil
 	}
