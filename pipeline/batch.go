@@ -43,14 +43,13 @@ func (s *batched[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
 		s.driveTimed(b)
 		return
 	}
-	s.up.drive(seg, func(it *item[T]) bool { return b.add(it) })
-	b.last()
+	seg.and(b.last, func() { s.up.drive(seg, b.add) })
 }
 
 // driveTimed is drive with one goroutine that owns buffer, timer and last flush.
 func (s *batched[T]) driveTimed(b *batch[T]) {
 	seg := b.seg
-	q := engine.NewQueue[item[T]](seg.Clock, max(s.size, defaultBuffer))
+	q := engine.NewQueue[item[T]](seg.Clock, defaultBuffer)
 	s.up.feed(seg.Scope, q, q.Close)
 	t := q.NewTaker()
 	timer := time.NewTimer(s.maxWait)
@@ -66,6 +65,7 @@ func (s *batched[T]) driveTimed(b *batch[T]) {
 			it := t.Claim()
 			if it == nil {
 				ok, more = b.next(t, timer)
+				seg.mark = 0 // it may have waited
 			}
 			wanted := true
 			switch {

@@ -50,11 +50,15 @@ type thread struct {
 	mark int64
 	// inBody says that the body of the user's range loop runs: a panic is not ours.
 	inBody bool
-	// exited says that a step's function called runtime.Goexit.
-	exited bool
+	// unwinding says that a step has resolved an item whose function did not
+	// return, and the goroutine is on its way out of it, or to its end.
+	unwinding bool
 	// rest goes on with what is left in the queue that feeds the segment; nil
 	// if it is a source that feeds it.
 	rest func()
+	// tails are what steps do when what comes before them has ended, first steps
+	// last.
+	tails []func()
 	// drain throws away what is left in that queue.
 	drain func()
 }
@@ -82,6 +86,30 @@ func (seg *segment) lap(run, ended *int64) {
 	*ended, seg.mark = now, now
 }
 
+// and runs body and then tail, also if body is gone on with by another goroutine.
+func (seg *segment) and(tail, body func()) {
+	seg.tails = append(seg.tails, tail)
+	body()
+	seg.tail()
+}
+
+// tail runs the last of the tails.
+func (seg *segment) tail() {
+	last := len(seg.tails) - 1
+	tail := seg.tails[last]
+	seg.tails = seg.tails[:last]
+	tail()
+}
+
+// resume goes on in place of a goroutine that a function has ended.
+func (seg *segment) resume() {
+	seg.unwinding = false
+	seg.rest()
+	for len(seg.tails) > 0 {
+		seg.tail()
+	}
+}
+
 // wanted reports whether items are still passed on: as long as the scope lives,
 // and behind that as results that say that they were canceled.
 func (seg *segment) wanted() bool { return seg.Live() || !seg.Drops() }
@@ -99,16 +127,17 @@ func feedFrom[T any](s step[T], sc *engine.Scope, q *engine.Queue[item[T]], done
 	var run func(body func())
 	run = func(body func()) {
 		sc.Group.Go(func() {
+			returned := false
 			defer func() {
-				if seg.exited && seg.rest != nil {
-					seg.exited = false
-					run(seg.rest) // in place of this goroutine, which is about to end
+				if !returned && seg.rest != nil {
+					run(seg.resume)
 					return
 				}
 				box.Flush()
 				done()
 			}()
 			body()
+			returned = true
 		})
 	}
 	run(func() { s.drive(seg, emit) })
@@ -154,7 +183,8 @@ func (f Flow[T]) check(where string) step[T] {
 
 // StageError says which stage failed, and on which input. It is what the
 // terminals return and what Results gives: errors.Is and errors.As see the
-// error of the function through it.
+// error of the function through it. Its text is meant for logs; Err has what the
+// function said.
 type StageError struct {
 	Stage string // the name of the stage
 	Index int    // place of the input in the source, from 0

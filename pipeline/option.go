@@ -20,9 +20,11 @@ type config struct {
 
 const (
 	defaultBuffer = 256
+
 	// windowPerWorker keeps an ordered stage busy behind a slow head: as many
 	// inputs a worker may be done and wait for it.
 	windowPerWorker = 64
+	fullWindow      = 4096 // but not beyond it, except for one a worker
 )
 
 // Named names the stage in errors. The default is the kind of the step, "map" for
@@ -55,8 +57,9 @@ func Workers(n int) StageOption {
 // Ordered makes a stage with workers give its outputs in the order of its inputs.
 // window bounds how many inputs are in the stage at once, in flight and finished
 // but waiting for an earlier one, so that a slow input cannot make the rest pile
-// up; it must not be below the number of workers. The default is 64 a worker. A
-// stage without workers is in order anyway.
+// up; it must not be below the number of workers, and counts as 65,536 above that.
+// The default is 64 a worker up to 4,096, and at least one a worker. A stage
+// without workers is in order anyway.
 func Ordered(window ...int) StageOption {
 	return func(c *config) {
 		c.once("Ordered")
@@ -72,9 +75,11 @@ func Ordered(window ...int) StageOption {
 	}
 }
 
-// Buffer sets how many items may wait before a stage with workers; the default is
-// 256. Beyond them each producer holds back at most 64, and never more than n.
-// When the buffer is full, the steps before it wait. n below 1 panics.
+// Buffer sets how many items may wait before a stage with workers, and the same
+// behind it if no other such stage follows; the default is 256. Beyond them each
+// producer holds back at most 64, and never more than n. When the buffer is full,
+// the steps before it wait. A small buffer saves memory where items are large; it
+// costs nothing where calls take a millisecond. n below 1 panics.
 func Buffer(n int) StageOption {
 	return func(c *config) {
 		c.once("Buffer")
@@ -102,8 +107,9 @@ func configure(kind string, opts []StageOption) config {
 	if c.buffer == 0 {
 		c.buffer = defaultBuffer
 	}
-	if c.ordered && c.window == 0 {
-		c.window = windowPerWorker * c.workers
+	if c.ordered && c.window == 0 && c.workers > 0 {
+		c.window = windowPerWorker * min(c.workers, fullWindow/windowPerWorker)
+		c.window = max(c.window, c.workers)
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"slices"
@@ -43,17 +44,16 @@ func FromChan[T any](c <-chan T) Flow[T] {
 		}
 		done := seg.Ctx.Done()
 		return func(yield func(T) bool) {
-			for {
+			for seg.Live() {
 				select {
 				case v, ok := <-c:
 					if !ok || !yield(v) {
 						return
 					}
 				case <-done:
-					seg.Cut()
-					return
 				}
 			}
+			seg.Cut()
 		}, nil
 	}}}
 }
@@ -78,35 +78,40 @@ func (s *source[T]) drive(seg *segment, emit func(*item[T]) bool) {
 	next := 0
 	fail := func(err error) {
 		err = &StageError{Stage: s.name(), Index: next, Err: err}
-		if !seg.Keep {
+		if seg.Keep {
+			seg.FailLast(next, err)
+		} else {
 			seg.Fail(err)
-			return
 		}
-		it = item[T]{Err: err, Index: next, Worker: -1}
-		s.stamp(seg, &it)
-		emit(&it)
 	}
 	seq, err := s.open(seg)
 	if err != nil {
 		fail(err)
 		return
 	}
-	returned := false
+	returned, wanted := false, true
 	defer func() {
-		if returned || seg.inBody || seg.exited {
-			return
+		switch {
+		case returned || seg.inBody || seg.unwinding:
+		case wanted:
+			fail(engine.Caught(recover()))
+		default: // it was cut: what becomes of it then is of no interest
+			_ = recover()
 		}
-		fail(engine.Caught(recover()))
 	}()
 	for v := range seq {
-		if !seg.Live() {
-			seg.Cut()
-			break
-		}
 		it = item[T]{Value: v, Index: next, Worker: -1}
 		s.stamp(seg, &it)
 		next++
-		if !emit(&it) {
+		if !seg.Live() { // what has left the source has a result, if anybody cares
+			if !seg.Drops() {
+				it.Canceled(context.Cause(seg.Ctx), it.Queued)
+				emit(&it)
+			}
+			wanted = false
+			break
+		}
+		if wanted = emit(&it); !wanted {
 			break
 		}
 	}

@@ -78,27 +78,26 @@ func (s *mapped[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done fun
 func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	c := newCall(seg, s.name(), emit)
 	s.up.drive(seg, func(it *item[T]) bool {
-		if verdict, over := begin(c, it); over {
-			return verdict
+		if wanted, over := begin(c, it); over {
+			return wanted
 		}
-		var err error
-		if c.out.Value, err = s.call(c, it.Value); c.over {
-			return false
-		}
-		return c.end(err)
+		wanted := s.call(c, it.Value)
+		seg.unwinding = false
+		return wanted
 	})
 }
 
-func (s *mapped[T, U]) call(c *call[U], v T) (u U, err error) {
+func (s *mapped[T, U]) call(c *call[U], v T) (wanted bool) {
 	returned := false
 	defer func() {
 		if !returned {
-			err = c.caught(recover())
+			wanted = c.failed(recover())
 		}
 	}()
-	u, err = s.fn(c.seg.Ctx, v)
+	u, err := s.fn(c.seg.Ctx, v)
 	returned = true
-	return u, err
+	c.out.Value = u
+	return c.end(err)
 }
 
 // flattened is a FlatMap without workers.
@@ -117,46 +116,51 @@ func (s *flattened[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done 
 func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	c := newCall(seg, s.name(), emit)
 	s.up.drive(seg, func(it *item[T]) bool {
-		if verdict, over := begin(c, it); over {
-			return verdict
-		}
-		wanted, err := s.call(c, it.Value)
-		if err == nil || !wanted {
+		if wanted, over := begin(c, it); over {
 			return wanted
 		}
-		return c.end(err)
+		wanted := s.call(c, it.Value)
+		seg.unwinding = false
+		return wanted
 	})
 }
 
-// call passes on the outputs of one input and reports whether more are wanted.
-func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool, err error) {
+func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
 	returned := false
+	wanted = true
 	defer func() {
-		if !returned && !c.seg.inBody {
-			err = c.caught(recover())
-			wanted = !c.over
+		// What is emitted goes through other steps: they resolve what ends in them.
+		switch {
+		case returned || c.seg.inBody || c.seg.unwinding:
+		case wanted:
+			wanted = c.failed(recover())
+		default: // it was cut: what becomes of it then is of no interest
+			c.seg.unwinding = true
+			_ = recover()
 		}
 	}()
 	seq, err := s.fn(c.seg.Ctx, v)
-	if err != nil || seq == nil {
+	if err != nil {
 		returned = true
-		return true, err
+		return c.end(err)
 	}
-	wanted = true
-	for u := range seq {
-		if !c.seg.Live() {
-			c.seg.Cut()
-			break
+	if seq != nil {
+		for u := range seq {
+			if !c.seg.Live() {
+				c.seg.Cut()
+				break
+			}
+			c.seg.lap(&c.out.Run, &c.out.Ended)
+			c.out.Value = u
+			if wanted = c.emit(&c.out); !wanted {
+				break
+			}
+			c.seg.start()
 		}
-		c.seg.lap(&c.out.Run, &c.out.Ended)
-		c.out.Value = u
-		if wanted = c.emit(&c.out); !wanted {
-			break
-		}
-		c.seg.start()
 	}
 	returned = true
-	return wanted, nil
+	c.seg.mark = 0 // what went by since the last output belongs to none
+	return wanted
 }
 
 // call is what a fused step with a user's function needs in a run.
@@ -165,7 +169,6 @@ type call[U any] struct {
 	wrap func(int, error) error
 	emit func(*item[U]) bool
 	out  item[U] // one for the whole run: emit does not keep it
-	over bool    // the goroutine is about to end
 }
 
 func newCall[U any](seg *segment, name string, emit func(*item[U]) bool) *call[U] {
@@ -198,8 +201,6 @@ func (c *call[U]) end(err error) bool {
 	if err == nil {
 		return c.emit(&c.out)
 	}
-	var none U
-	c.out.Value = none
 	err = c.wrap(c.out.Index, err)
 	if !c.seg.Keep {
 		c.seg.Fail(err)
@@ -209,13 +210,9 @@ func (c *call[U]) end(err error) bool {
 	return c.emit(&c.out)
 }
 
-// caught turns a panic or a Goexit into the call's error. After a Goexit nothing
-// behind the call will run, so it resolves the input itself.
-func (c *call[U]) caught(recovered any) error {
-	err := engine.Caught(recovered)
-	if err == ErrGoexit { //nolint:errorlint // our own, never wrapped here
-		c.seg.exited, c.over = true, true
-		c.end(err)
-	}
-	return err
+// failed resolves the input of a call that did not return. It does so while the
+// call unwinds, since after a Goexit nothing behind the call will run.
+func (c *call[U]) failed(recovered any) (wanted bool) {
+	c.seg.unwinding = true
+	return c.end(engine.Caught(recovered))
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"iter"
 
 	"github.com/millstream-go/millstream/internal/engine"
 )
@@ -18,11 +17,11 @@ func (f Flow[T]) Filter(pred func(T) bool, opts ...StageOption) Flow[T] {
 	if c.workers == 0 {
 		return Flow[T]{&filtered[T]{up: up, config: c, pred: pred}}
 	}
-	return Flow[T]{&pooled[T, T]{up: up, config: c, flatFn: func(_ context.Context, v T) (iter.Seq[T], error) {
+	return Flow[T]{&pooled[T, T]{up: up, config: c, mapFn: func(_ context.Context, v T) (T, error) {
 		if !pred(v) {
-			return nil, nil
+			return v, engine.ErrSkip
 		}
-		return func(yield func(T) bool) { yield(v) }, nil
+		return v, nil
 	}}}
 }
 
@@ -75,31 +74,27 @@ func (s *filtered[T]) drive(seg *segment, emit func(*item[T]) bool) {
 		if wanted, over := begin(c, it); over {
 			return wanted
 		}
-		keep, err := s.call(c, it.Value)
-		switch {
-		case c.over:
-			return false
-		case err != nil:
-			return c.end(err)
-		case !keep:
-			seg.lap(&c.out.Run, &c.out.Ended)
-			return true
-		}
-		c.out.Value = it.Value
-		return c.end(nil)
+		wanted := s.call(c, it.Value)
+		seg.unwinding = false
+		return wanted
 	})
 }
 
-func (s *filtered[T]) call(c *call[T], v T) (keep bool, err error) {
+func (s *filtered[T]) call(c *call[T], v T) (wanted bool) {
 	returned := false
 	defer func() {
 		if !returned {
-			err = c.caught(recover())
+			wanted = c.failed(recover())
 		}
 	}()
-	keep = s.pred(v)
+	keep := s.pred(v)
 	returned = true
-	return keep, nil
+	if !keep {
+		c.seg.lap(&c.out.Run, &c.out.Ended)
+		return true
+	}
+	c.out.Value = v
+	return c.end(nil)
 }
 
 // taken is a Take.
@@ -119,10 +114,11 @@ func (s *taken[T]) drive(seg *segment, emit func(*item[T]) bool) {
 		return
 	}
 	before := seg.Child()
-	defer before.Release()
 	left := s.n
-	s.up.drive(seg.within(before), func(it *item[T]) bool {
-		left--
-		return emit(it) && left > 0
+	seg.and(before.Release, func() {
+		s.up.drive(seg.within(before), func(it *item[T]) bool {
+			left--
+			return emit(it) && left > 0
+		})
 	})
 }

@@ -14,7 +14,8 @@ import (
 // After a failure nothing new is started and the context of the calls in flight
 // ends; they are waited for.
 func (f Flow[T]) Run(ctx context.Context) error {
-	return consume(ctx, f.check("Run"), false, func(*segment, *item[T]) bool { return true })
+	_, err := consume(ctx, f.check("Run"), false, func(*segment, *item[T]) bool { return true })
+	return err
 }
 
 // ForEach calls fn on each value and returns as [Flow.Run] does. fn is a stage of
@@ -36,7 +37,7 @@ func (f Flow[T]) ForEach(ctx context.Context, fn func(context.Context, T) error,
 // as in [Flow.Run], no values and the error.
 func (f Flow[T]) Collect(ctx context.Context) ([]T, error) {
 	var all []T
-	err := consume(ctx, f.check("Collect"), false, func(_ *segment, it *item[T]) bool {
+	_, err := consume(ctx, f.check("Collect"), false, func(_ *segment, it *item[T]) bool {
 		all = append(all, it.Value)
 		return true
 	})
@@ -55,7 +56,7 @@ func (f Flow[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	first := f.check("All")
 	return func(yield func(T, error) bool) {
 		left := false
-		err := consume(ctx, first, false, func(seg *segment, it *item[T]) bool {
+		_, err := consume(ctx, first, false, func(seg *segment, it *item[T]) bool {
 			seg.inBody = true
 			left = !yield(it.Value, nil)
 			seg.inBody = false
@@ -77,23 +78,31 @@ func (f Flow[T]) All(ctx context.Context) iter.Seq2[T, error] {
 // The Timing of a Result: Queued when the item left the source, Run the time
 // inside the functions of all stages, Wait all the rest up to the end of the last
 // call. Attempt and Worker are those of the last stage that called its function
-// on it; the only worker of a stage without Workers is 0.
+// on it; the only worker of a stage without Workers is 0. A canceled item has
+// Attempt 0 and Worker -1, also if stages before have called theirs.
 func (f Flow[T]) Results(ctx context.Context) iter.Seq[result.Result[T]] {
 	first := f.check("Results")
 	return func(yield func(result.Result[T]) bool) {
-		consume(ctx, first, true, func(seg *segment, it *item[T]) bool {
+		left := false
+		sc, _ := consume(ctx, first, true, func(seg *segment, it *item[T]) bool {
 			r := it.Result(seg.Clock)
 			seg.inBody = true
-			more := yield(r)
+			left = !yield(r)
 			seg.inBody = false
-			return more
+			return !left
 		})
+		for _, it := range sc.Last() {
+			failed := engine.Next[struct{}, T](&it, *new(T))
+			if left || !yield(failed.Result(sc.Clock)) {
+				return
+			}
+		}
 	}
 }
 
 // consume runs a flow and calls body on each item, on the calling goroutine.
-func consume[T any](ctx context.Context, last step[T], keep bool, body func(*segment, *item[T]) bool) error {
-	sc := engine.NewScope(ctx, keep)
+func consume[T any](ctx context.Context, last step[T], keep bool, body func(*segment, *item[T]) bool) (sc *engine.Scope, err error) {
+	sc = engine.NewScope(ctx, keep)
 	seg := newSegment(sc)
 	through := false
 	defer func() {
@@ -113,5 +122,5 @@ func consume[T any](ctx context.Context, last step[T], keep bool, body func(*seg
 		return wanted && seg.wanted()
 	})
 	through = true
-	return sc.Settle()
+	return sc, sc.Settle()
 }

@@ -23,7 +23,7 @@ const streamBuffer = 256
 // canceled results with the cause. A loop that is left early, by break, return or
 // a panic, cancels the calls under way and waits for them before it is left. A
 // pool that is closed already gives one result with [ErrClosed], and an ins that
-// panics one with its [*result.PanicError], both with the next index. An ins that
+// panics one with its [*result.PanicError], the last one; both have the next index. An ins that
 // blocks in its own code cannot be interrupted, and is waited for. A nil ins panics.
 func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[result.Result[Out]] {
 	if ins == nil {
@@ -58,6 +58,12 @@ func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[r
 				}
 			}
 		}
+		for _, it := range sc.Last() {
+			failed := engine.Next[struct{}, Out](&it, *new(Out))
+			if !yield(failed.Result(sc.Clock)) {
+				return
+			}
+		}
 	}
 }
 
@@ -82,18 +88,17 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 		returned := false
 		defer func() {
 			if !returned {
-				err := engine.Caught(recover())
-				box.Put(&engine.Item[In]{Err: err, Index: next, Worker: -1, Queued: sc.Clock.Now()})
+				sc.FailLast(next, engine.Caught(recover()))
 			}
 			box.Flush()
 			crew.Close()
 		}()
 		for v := range ins {
-			if !sc.Live() {
-				break
-			}
 			box.Put(&engine.Item[In]{Value: v, Index: next, Worker: -1, Queued: sc.Clock.Now()})
 			next++
+			if !sc.Live() {
+				break // what was taken last comes as canceled, like those before it
+			}
 		}
 		returned = true
 	})

@@ -50,6 +50,7 @@ func NewCrew[T any](q *Queue[T], workers int, wg *sync.WaitGroup, open func(work
 	c := &Crew[T]{q: q, open: open, done: done, wg: wg}
 	q.mu.Lock()
 	q.spare, q.start = workers, c.hireLocked
+	q.setHungryLocked(true) // whoever is to be started is idle until then
 	q.unlock(nil)
 	return c
 }

@@ -55,9 +55,13 @@ type part struct {
 	wake chan struct{}
 }
 
+// maxWindow is the largest window. Its slots are made at once.
+const maxWindow = 1 << 16
+
 // NewOrder returns the order between the queue in, whose takers it limits to a
 // window of size items, and the queue out, which it feeds.
 func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out] {
+	size = min(size, maxWindow)
 	n := 1
 	for n < size {
 		n *= 2

@@ -93,8 +93,10 @@ func (b *Outbox[T]) Flush() (waited bool) {
 
 // moveLocked moves what is ready into the ring, as far as there is room.
 func (b *Outbox[T]) moveLocked() {
-	room := b.q.limit - b.q.items.size
-	ready := b.buf[b.taken:min(int(b.published.Load()), b.taken+room)]
+	ready := b.buf[b.taken:b.published.Load()]
+	if room := b.q.limit - b.q.items.size; len(ready) > room {
+		ready = ready[:room]
+	}
 	if len(ready) == 0 {
 		return
 	}

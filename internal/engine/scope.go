@@ -28,8 +28,9 @@ type Scope struct {
 	cut     atomic.Bool // something was left out because the scope had ended
 	Group   *sync.WaitGroup
 
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error            // the first failure
+	last []Item[struct{}] // failures of sources, if failures are kept
 }
 
 // NewScope starts a run under ctx.
@@ -57,15 +58,17 @@ func (s *Scope) Stop() {
 	s.cancel(errSettled)
 }
 
-// Fail ends the run with err, unless it has ended before.
+// Fail ends the run with err, unless it has ended before: then what fails is a
+// consequence of the end, not its cause, but the run is not complete.
 func (s *Scope) Fail(err error) {
-	if s.discard.Load() || s.Ctx.Err() != nil {
-		return // a consequence of the end, not its cause
+	if s.discarded() {
+		return
 	}
-	root := s
-	for root.parent != nil {
-		root = root.parent
+	if s.Ctx.Err() != nil {
+		s.Cut()
+		return
 	}
+	root := s.root()
 	root.mu.Lock()
 	first := root.err == nil && root.Ctx.Err() == nil
 	if first {
@@ -73,34 +76,64 @@ func (s *Scope) Fail(err error) {
 	}
 	root.mu.Unlock()
 	if first {
-		root.discardAll()
+		root.discard.Store(true)
 		root.cancel(err)
 	}
 }
 
-func (s *Scope) discardAll() { s.discard.Store(true) }
+// FailLast notes the failure of a source in a run that keeps failures: the last
+// thing to be told, behind what the source has given. It is an item by itself.
+func (s *Scope) FailLast(index int, err error) {
+	if s.discarded() {
+		return
+	}
+	root := s.root()
+	root.mu.Lock()
+	defer root.mu.Unlock()
+	root.last = append(root.last, Item[struct{}]{Err: err, Index: index, Worker: -1, Queued: s.Clock.Now()})
+}
 
-// Drops reports whether items that find the scope ended vanish; else each of
-// them becomes a canceled output. It notes that the run is not complete.
-func (s *Scope) Drops() bool {
+// Last returns the failures of the sources. The run must have settled.
+func (s *Scope) Last() []Item[struct{}] {
+	if s.discard.Load() {
+		return nil
+	}
+	return s.last
+}
+
+func (s *Scope) root() *Scope {
+	for s.parent != nil {
+		s = s.parent
+	}
+	return s
+}
+
+// discarded reports whether nobody wants what the scope gives.
+func (s *Scope) discarded() bool {
 	for at := s; at != nil; at = at.parent {
 		if at.discard.Load() {
 			return true
 		}
 	}
+	return false
+}
+
+// Drops reports whether items that find the scope ended vanish; else each of
+// them becomes a canceled output. It notes that the run is not complete.
+func (s *Scope) Drops() bool {
+	if s.discarded() {
+		return true
+	}
 	s.Cut()
 	return !s.Keep
 }
 
-// Cut notes that something was left out because the scope had ended.
+// Cut notes that something was left out because the scope had ended, unless it was
+// not wanted anyway.
 func (s *Scope) Cut() {
-	root := s
-	for ; root.parent != nil; root = root.parent {
-		if root.discard.Load() {
-			return // it was not wanted
-		}
+	if !s.discarded() {
+		s.root().cut.Store(true)
 	}
-	root.cut.Store(true)
 }
 
 // Settle waits for every goroutine of the run and returns its error: the first

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"iter"
 )
 
@@ -16,6 +17,9 @@ type Places interface {
 	Acquire(ctx context.Context) (*Slot, error)
 	Release(slot *Slot)
 }
+
+// ErrSkip is what a Func of our own returns for an input that has no output.
+var ErrSkip = errors.New("no output")
 
 // Stage is a crew that calls a user's function on each item of a queue and
 // passes the outputs on to the next one.
@@ -137,11 +141,14 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	if s.Scope.Timed {
 		w.lap(&out.Run, &out.Ended)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		w.emit(t, &out)
+	case err == ErrSkip: //nolint:errorlint // as it is, or not at all
+		w.finish(t)
+	default:
 		w.fail(t, &out, err)
-		return
 	}
-	w.emit(t, &out)
 }
 
 // flat calls the function on one item and passes on what its sequence gives.
