@@ -133,6 +133,7 @@ func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
 		switch {
 		case returned || c.seg.inBody || c.seg.unwinding:
 		case wanted:
+			c.out.Value = *new(U) // not the last one again
 			wanted = c.failed(recover())
 		default: // it was cut: what becomes of it then is of no interest
 			c.seg.unwinding = true

@@ -57,33 +57,6 @@ func TestTimingStartsWhenTheJobIsAccepted(t *testing.T) {
 	})
 }
 
-// A job cannot have started before it was accepted: a worker that has just ended
-// a call finds one that came in since.
-func TestWaitIsNeverNegative(t *testing.T) {
-	p := pool.New(func(_ context.Context, v int) (int, error) { return v, nil }, pool.Workers(1))
-	defer closing(t, p)
-	var negative atomic.Int64
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for i := range 5000 {
-				j, err := p.Submit(t.Context(), i)
-				if !assert.NoError(t, err) {
-					return
-				}
-				for !j.Status().Terminal() {
-					runtime.Gosched() // comes back sooner than by Wait
-				}
-				if r, _ := j.Result(); r.Timing.Wait < 0 {
-					negative.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	assert.Zero(t, negative.Load(), "of 20000 jobs")
-}
-
 // A limiter that panics keeps the function from being called, for all that come.
 func TestPanicOfLimiterIsNoCall(t *testing.T) {
 	check := func(t *testing.T, r result.Result[int]) {
@@ -171,38 +144,26 @@ func TestCancelTwiceAtOnceHasEndedForBoth(t *testing.T) {
 
 // What was canceled in the queue is not kept by its handle, as for other ends.
 func TestHandleOfCanceledJobDoesNotKeepTheInput(t *testing.T) {
-	p := pool.New(func(ctx context.Context, in *[1 << 20]byte) (int, error) {
-		if in == nil {
-			return heed(ctx)
-		}
-		return len(in), nil
-	}, pool.Workers(1))
+	var ins watched
+	p := pool.New(func(ctx context.Context, in *big) (int, error) { return heed(ctx) }, pool.Workers(1))
 	defer p.Close()
 	submit(t, p, nil)
-	gone := make(chan struct{})
-	j := func() *pool.Job[int] {
-		in := new([1 << 20]byte)
-		runtime.AddCleanup(in, func(struct{}) { close(gone) }, struct{}{})
-		j := submit(t, p, in)
-		j.Cancel(nil)
-		return j
-	}()
-	assert.True(t, collected(gone), "the input is kept")
+	j := submit(t, p, ins.make())
+	j.Cancel(nil)
+	assert.True(t, ins.allGone(), "the input is kept")
 	runtime.KeepAlive(j)
 }
 
 // A context that is looked at after its call, as a tracer does, leaves nothing
 // behind in the pool.
 func TestContextOfEndedCallIsNotKept(t *testing.T) {
-	type key struct{}
 	p := newTasks(pool.Workers(1))
 	defer closing(t, p)
-	gone := make(chan struct{})
+	var values watched
 	func() {
-		value := new([1 << 20]byte)
-		runtime.AddCleanup(value, func(struct{}) { close(gone) }, struct{}{})
 		var kept context.Context
-		_, err := p.Do(context.WithValue(t.Context(), key{}, value), func(ctx context.Context) (int, error) {
+		ctx := context.WithValue(t.Context(), key{}, values.make())
+		_, err := p.Do(ctx, func(ctx context.Context) (int, error) {
 			kept = ctx
 			return 0, nil
 		})
@@ -210,7 +171,7 @@ func TestContextOfEndedCallIsNotKept(t *testing.T) {
 		assert.NotNil(t, kept.Value(key{}))
 		<-kept.Done()
 	}()
-	assert.True(t, collected(gone), "the caller's values are kept by the pool")
+	assert.True(t, values.allGone(), "the caller's values are kept by the pool")
 }
 
 // StuckError tells of calls. Without one there is none: a stream whose loop is

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/millstream-go/millstream/internal/engine"
@@ -119,8 +120,8 @@ func (m *mapping[In, Out]) work(h hold) {
 		var err error
 		if h.slot, err = h.slots.Acquire(m.joining); err != nil {
 			held = false
-			if m.indices.Left() {
-				m.fail(context.Cause(m.ctx)) // else all have been started meanwhile
+			if m.indices.Left() { // else all have been started meanwhile
+				m.fail(m.pool.why(err))
 			}
 			return
 		}
@@ -159,8 +160,12 @@ func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner) {
 func (m *mapping[In, Out]) fail(err error) {
 	m.mu.Lock()
 	if m.err == nil {
-		if m.ctx.Err() != nil {
-			err = context.Cause(m.ctx) // what calls say after it is its consequence
+		// What calls say after the end of their context is its consequence.
+		switch life := m.pool.life; {
+		case m.ctx.Err() != nil:
+			err = context.Cause(m.ctx)
+		case life.Err() != nil && errors.Is(err, context.Canceled):
+			err = context.Cause(life) // on its way to ctx
 		}
 		m.err = err
 	}

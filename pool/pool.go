@@ -235,6 +235,14 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (hold
 	return hold{slot: t.Slot, slots: p.slots}, nil
 }
 
+// why is the reason for the error of Slots.Acquire.
+func (p *Pool[In, Out]) why(err error) error {
+	if errors.Is(err, engine.ErrClosed) {
+		return context.Cause(p.life)
+	}
+	return err
+}
+
 // errStopped says that a place is not needed any more.
 var errStopped = errors.New("pool: place not needed any more")
 

@@ -2,13 +2,13 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 )
 
-// errSettled is the cause of the context of a run that is over.
-var errSettled = errors.New("run is over")
+// errSettled is the cause of the context of a run that is over, or was left.
+var errSettled = fmt.Errorf("run is over: %w", context.Canceled)
 
 // Scope is one run, or the part of a run before a step that ends early: what is
 // canceled together, and what becomes of errors.
