@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -75,9 +74,8 @@ var endings = []ending{
 	},
 	{
 		"runtime error", func(context.Context) (int, error) {
-			var m map[string]int
-			m["nil"]++
-			return 0, nil
+			var none []int
+			return none[len(none)], nil
 		}, result.Panicked,
 		func(t *testing.T, err error) {
 			t.Helper()
@@ -125,14 +123,13 @@ var endings = []ending{
 
 // onItsOwn runs f on a goroutine that it may end, and waits for it.
 func onItsOwn(f func()) (returned bool) {
-	done := make(chan struct{})
+	done := make(chan bool, 1)
 	go func() {
 		defer close(done)
 		f()
-		returned = true
+		done <- true
 	}()
-	<-done
-	return returned
+	return <-done
 }
 
 // eachEnding runs a test for each way to end, with more calls than workers so that
@@ -282,6 +279,6 @@ func TestPanicErrorReadsWell(t *testing.T) {
 	_, err := p.Do(t.Context(), func(context.Context) (int, error) { panic("boom") })
 	assert.EqualError(t, err, "panic: boom")
 	var caught *result.PanicError
-	require.True(t, errors.As(err, &caught))
+	require.ErrorAs(t, err, &caught)
 	assert.Contains(t, string(caught.Stack), "TestPanicErrorReadsWell")
 }

@@ -226,7 +226,7 @@ func (w *worker[In, Out]) cancel(t *Taker[Item[In]], it *Item[In]) {
 		w.finish(t)
 		return
 	}
-	w.refuse(t, it, context.Cause(w.ctx))
+	w.refuse(t, it, context.Cause(w.stage.Scope.Ctx))
 }
 
 // refuse resolves an item with the reason why its call did not start.
