@@ -104,7 +104,9 @@ func (seg *segment) tail() {
 // resume goes on in place of a goroutine that a function has ended.
 func (seg *segment) resume() {
 	seg.unwinding = false
-	seg.rest()
+	if seg.rest != nil { // else what it came from is gone
+		seg.rest()
+	}
 	for len(seg.tails) > 0 {
 		seg.tail()
 	}
@@ -129,7 +131,7 @@ func feedFrom[T any](s step[T], sc *engine.Scope, q *engine.Queue[item[T]], done
 		sc.Group.Go(func() {
 			returned := false
 			defer func() {
-				if !returned && seg.rest != nil {
+				if !returned {
 					run(seg.resume)
 					return
 				}

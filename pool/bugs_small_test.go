@@ -164,7 +164,7 @@ func TestContextOfEndedCallIsNotKept(t *testing.T) {
 		var kept context.Context
 		ctx := context.WithValue(t.Context(), key{}, values.make())
 		_, err := p.Do(ctx, func(ctx context.Context) (int, error) {
-			kept = ctx
+			kept = ctx //nolint:fatcontext // it is looked at after its call
 			return 0, nil
 		})
 		require.NoError(t, err)
@@ -190,8 +190,7 @@ func TestStuckErrorHasCalls(t *testing.T) {
 		defer cancel()
 		err := p.Shutdown(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		var stuck *pool.StuckError
-		if errors.As(err, &stuck) {
+		if stuck, ok := errors.AsType[*pool.StuckError](err); ok {
 			assert.NotZero(t, stuck.Calls, "%v", err)
 		}
 		wg.Wait()
@@ -207,7 +206,7 @@ func TestErrOfContextIsStable(t *testing.T) {
 		defer cancel()
 		var kept context.Context
 		_, err := p.Do(ctx, func(ctx context.Context) (int, error) {
-			kept = ctx
+			kept = ctx //nolint:fatcontext // it is looked at after its call
 			time.Sleep(2 * time.Second)
 			assert.Equal(t, context.DeadlineExceeded, ctx.Err())
 			return 0, nil

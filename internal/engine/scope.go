@@ -29,8 +29,8 @@ type Scope struct {
 	Group   *sync.WaitGroup
 
 	mu   sync.Mutex
-	err  error            // the first failure
-	last []Item[struct{}] // failures of sources, if failures are kept
+	err  error      // the first failure
+	last []lastWord // failures of sources, if failures are kept
 }
 
 // NewScope starts a run under ctx.
@@ -90,15 +90,25 @@ func (s *Scope) FailLast(index int, err error) {
 	root := s.root()
 	root.mu.Lock()
 	defer root.mu.Unlock()
-	root.last = append(root.last, Item[struct{}]{Err: err, Index: index, Worker: -1, Queued: s.Clock.Now()})
+	root.last = append(root.last, lastWord{s, Item[struct{}]{Err: err, Index: index, Worker: -1, Queued: s.Clock.Now()}})
 }
 
-// Last returns the failures of the sources. The run must have settled.
+// lastWord is a failure, and the scope in which it happened.
+type lastWord struct {
+	scope *Scope
+	item  Item[struct{}]
+}
+
+// Last returns the failures of the sources, but for those of which nobody wanted
+// more in the end. The run must have settled.
 func (s *Scope) Last() []Item[struct{}] {
-	if s.discard.Load() {
-		return nil
+	var wanted []Item[struct{}]
+	for _, w := range s.last {
+		if !w.scope.discarded() {
+			wanted = append(wanted, w.item)
+		}
 	}
-	return s.last
+	return wanted
 }
 
 func (s *Scope) root() *Scope {
