@@ -21,12 +21,13 @@ type Scope struct {
 	// Keep says that a failed item is an output like any other. Without it the
 	// first failure stops the run and is its error.
 	Keep bool
+	// Group counts the goroutines of the run.
+	Group *sync.WaitGroup
 
 	cancel  context.CancelCauseFunc
 	parent  *Scope
 	discard atomic.Bool // what is under way is no longer wanted
 	cut     atomic.Bool // something was left out because the scope had ended
-	Group   *sync.WaitGroup
 
 	mu   sync.Mutex
 	err  error      // the first failure
@@ -75,10 +76,12 @@ func (s *Scope) Fail(err error) {
 		root.err = err
 	}
 	root.mu.Unlock()
-	if first {
-		root.discard.Store(true)
-		root.cancel(err)
+	if !first {
+		s.Cut() // the end came a moment before
+		return
 	}
+	root.discard.Store(true)
+	root.cancel(err)
 }
 
 // FailLast notes the failure of a source in a run that keeps failures: the last
