@@ -304,3 +304,33 @@ func TestNothingTakenIsKeptAlive(t *testing.T) {
 		}
 	}
 }
+
+// An item that came while a taker was on the way, to another item, is not left in
+// its outbox when that taker is then busy and another one is idle.
+func TestItemBehindATakerOnTheWayIsNotHeldBack(t *testing.T) {
+	for range 300 { // whether the taker arrives in between is a matter of chance
+		synctest.Test(t, func(t *testing.T) {
+			stuck := make(chan struct{})
+			c := &count{t: t, seen: make([]atomic.Int32, 4), wait: func(v int) {
+				if v == 2 {
+					<-stuck
+				}
+			}}
+			q := NewQueue[int](NewClock(), 10)
+			runCrew(q, 2, func(int) Handler[int] { return c }, func() {
+				box := q.NewOutbox()
+				for i := range 2 { // both are started
+					require.NoError(t, q.TryPut(i))
+				}
+				synctest.Wait()
+				for i := 2; i < 4; i++ {
+					box.Put(&i)
+				}
+				synctest.Wait()
+				require.EqualValues(t, 1, c.seen[3].Load())
+				close(stuck)
+				box.Flush()
+			})
+		})
+	}
+}
