@@ -12,8 +12,9 @@ import (
 // on, as long as it is then, once maxWait has gone by since its first value came,
 // so that a trickle is not held up; then the steps before the batch run on
 // another goroutine than those behind it. Each slice belongs to who receives it.
-// A batch carries the index and the times of its first value. Inputs that failed
-// before are passed on by themselves. size below 1 and maxWait below 0 panic.
+// A batch carries the index of its first value and that one's Queued and Run; its
+// Wait lasts until its last value. Inputs that failed before are passed on by
+// themselves. size below 1 and maxWait below 0 panic.
 func Batch[T any](f Flow[T], size int, maxWait time.Duration) Flow[[]T] {
 	up := f.check("Batch")
 	if size < 1 {
@@ -55,7 +56,7 @@ func (s *batched[T]) driveTimed(b *batch[T]) {
 	timer := time.NewTimer(s.maxWait)
 	timer.Stop()
 	seg.drain = func() {
-		for t.Next(0) { //nolint:revive // nobody wants them
+		for t.Next(0) { // nobody wants them
 		}
 	}
 	seg.rest = func() {

@@ -31,8 +31,9 @@
 // # Memory
 //
 // What is under way is bounded: a stage that does not keep up stops those before it
-// and, in the end, the source. Before a stage with n workers wait at most [Buffer]
-// items, and a chunk of at most 64 in the hands of each producer and each worker.
+// and, in the end, the source. Before a stage with workers, and behind the last one,
+// wait at most [Buffer] items, before a [Batch] with a maxWait 256, and a chunk of at
+// most 64 in the hands of each producer and each worker.
 // Chunks form only while everybody is busy; a single item in an idle pipeline is
 // passed on at once. A worker takes at once no more than about 50 microseconds of
 // work, and leaves what it has not started to others that are idle.
@@ -49,8 +50,9 @@
 // A panic in the body of a range loop over All or Results is the caller's own and
 // goes on as it is, once all has settled. A function that calls runtime.Goexit on
 // the caller's goroutine, in a stage that is fused with the terminal, ends that
-// goroutine, as in any loop. In a stage that is fused with a source it ends the
-// source: what would have come after it is lost.
+// goroutine, as in any loop. In a stage that is fused with a source, or behind a
+// FlatMap without workers, it also ends the sequence that is being read: what would
+// have come after it is lost.
 //
 // # Cancellation
 //

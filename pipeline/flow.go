@@ -150,7 +150,7 @@ func driveQueue[T any](seg *segment, q *engine.Queue[item[T]], emit func(*item[T
 	t := q.NewTaker()
 	sc := seg.Scope
 	seg.drain = func() {
-		for t.Next(0) { //nolint:revive // nobody wants them
+		for t.Next(0) { // nobody wants them
 		}
 	}
 	seg.rest = func() {

@@ -77,7 +77,8 @@ func (f Flow[T]) All(ctx context.Context) iter.Seq2[T, error] {
 //
 // The Timing of a Result: Queued when the item left the source, Run the time
 // inside the functions of all stages, Wait all the rest up to the end of the last
-// call. Attempt and Worker are those of the last stage that called its function
+// call; for the outputs of a FlatMap Run is what the sequence has taken so far.
+// Attempt and Worker are those of the last stage that called its function
 // on it; the only worker of a stage without Workers is 0. A canceled item has
 // Attempt 0 and Worker -1, also if stages before have called theirs.
 func (f Flow[T]) Results(ctx context.Context) iter.Seq[result.Result[T]] {
@@ -122,5 +123,6 @@ func consume[T any](ctx context.Context, last step[T], keep bool, body func(*seg
 		return wanted && seg.wanted()
 	})
 	through = true
-	return sc, sc.Settle()
+	err = sc.Settle()
+	return sc, err
 }

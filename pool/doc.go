@@ -31,9 +31,11 @@
 //
 // The function may use its own pool with the context it got. Do, Map and Stream
 // then run within the share of the call that asks if no worker is free, and a job
-// that is waited for is run by who waits, so that none of them deadlocks. That
-// share is one at a time: a call that asks from several goroutines has them take
-// turns.
+// that is waited for with [Job.Wait] is run by who waits, so that none of them waits
+// for a worker that cannot come. That share is one at a time: a call that asks from
+// several goroutines has them take turns. A context lends a share only as long as
+// its call runs; in Map and Stream, where one context serves many calls, as long as
+// its worker does, so do not keep it beyond the call.
 //
 // # Contexts
 //
@@ -41,7 +43,8 @@
 // bounds the wait for room in the queue and lends its values to the job; the job's
 // own context ends by [Job.Cancel], a [Timeout], or the end of the pool. So a
 // handler that returns does not end the job it has queued. A context that has ended
-// already takes nothing.
+// already takes nothing. The context of a call ends, at the latest, with the Do, the
+// job, the Map or the Stream that it is part of.
 //
 // # Shutdown
 //
@@ -64,6 +67,6 @@
 // # Timing
 //
 // Each job and each result of a Stream knows when it was accepted, how long it
-// waited and how long its call ran. The end of a call is read from the clock once,
-// and is the start of the next call of the same worker.
+// waited and how long its call ran. The clock is read once at each boundary: where a
+// worker goes on without a pause, the end of a call is the start of the next one.
 package pool

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -139,7 +140,7 @@ func eachEnding(t *testing.T, test func(t *testing.T, p *pool.Pool[task, int], e
 	t.Helper()
 	for _, e := range endings {
 		t.Run(e.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
 				p := newTasks(pool.Workers(2))
 				for range 5 {
 					test(t, p, e)
@@ -195,7 +196,7 @@ func TestEndOfJobIsFinal(t *testing.T) {
 
 // The same jobs among others that are taken with them at once.
 func TestEndsOfJobsInOneChunk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(2))
 		for range 1000 {
 			submit(t, p, give(0)) // so that many are taken at once
@@ -238,7 +239,7 @@ func TestEndOfMap(t *testing.T) {
 }
 
 func TestEndsOfStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(3))
 		defer p.Close()
 		var ins []task
@@ -261,7 +262,7 @@ func TestEndsOfStream(t *testing.T) {
 
 // What comes with an error is no answer, and what panicked or exited has none.
 func TestValueOfFailedJobIsZero(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()
 		defer p.Close()
 		for _, e := range endings {

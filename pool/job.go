@@ -96,7 +96,8 @@ func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
 	return j
 }
 
-// ID is the job's number in its pool, from 1 on in the order of submission.
+// ID is the job's number in its pool, from 1 on in the order of submission. Inputs
+// that were not accepted leave gaps.
 func (j *Job[Out]) ID() uint64 { return j.id }
 
 // Status is Queued, Running, or how the job ended; see [result.Result.Status].
@@ -132,7 +133,9 @@ func (j *Job[Out]) Result() (result.Result[Out], bool) {
 // waiting, not the job: the error is then ctx's cause.
 //
 // Inside a call of the job's own pool, with its context, Wait runs the job itself
-// if it still waits in the queue, so that jobs that wait for jobs cannot deadlock.
+// if it still waits in the queue, and returns when it is done; so jobs that wait for
+// jobs cannot deadlock. (A job that waits for itself does, and so may calls that
+// wait on Done.)
 func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
 	if j.Status().Terminal() {
 		return j.res.Get()

@@ -20,8 +20,10 @@ import (
 // is a [*result.PanicError]. A function that calls [runtime.Goexit] fails Map with
 // [ErrGoexit], or ends the caller's goroutine, if it ran there.
 //
-// Inside a call of the same pool, with its context, Map runs within that call's
-// share if no worker is free, as [Pool.Do] does.
+// The calls have a context that ends with the Map; its cause is the first error,
+// and so what calls that heed it, or use it with a pool, may return. Inside a call
+// of the same pool, with its context, Map runs within that call's share if no worker
+// is free, as [Pool.Do] does.
 func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 	if err := p.enter(ctx); err != nil {
 		return nil, err

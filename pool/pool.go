@@ -92,9 +92,8 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 // A function that calls [runtime.Goexit] ends the caller's goroutine, as it would
 // without a pool, and the pool goes on.
 //
-// Inside a call of the same pool, with its context, Do does not wait for a worker
-// if none is free: it runs within the caller's share, so it cannot deadlock at
-// any depth.
+// Inside a call of the same pool, with its context, Do does not need another
+// worker: if none is free, it runs within the share of that call, at any depth.
 func (p *Pool[In, Out]) Do(ctx context.Context, in In) (out Out, err error) {
 	if err := p.enter(ctx); err != nil {
 		return out, err
@@ -154,9 +153,10 @@ func (e timeoutError) Error() string {
 // Is makes the cause a [context.DeadlineExceeded], which is what it is.
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// enter counts a direct call in, unless the intake is over or ctx has ended.
+// enter counts a direct call in, unless the intake is over or ctx has ended. What
+// was accepted is to finish, so the intake is never over for its own use of the pool.
 func (p *Pool[In, Out]) enter(ctx context.Context) error {
-	if p.direct.Add(2*closedBit)&closedBit != 0 {
+	if p.direct.Add(2*closedBit)&closedBit != 0 && (p.life.Err() != nil || outerCall(ctx, p.life) == nil) {
 		p.leave()
 		return ErrClosed
 	}
@@ -201,26 +201,30 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (hold
 	if outer != nil {
 		share = outer.shared()
 	}
-	t, err := p.slots.Line(), error(nil)
-	select {
-	case <-t.Turn:
-	case share <- struct{}{}:
-		slot := outer.slot.Load()
-		if slot != nil && p.slots.Leave(t) {
-			return hold{slot: slot, share: share}, nil
+	t := p.slots.Line()
+	var err error
+	for turn := false; !turn && err == nil; {
+		select {
+		case <-t.Turn:
+			turn = true
+		case share <- struct{}{}:
+			slot := outer.slot.Load()
+			if slot != nil && p.slots.Leave(t) {
+				return hold{slot: slot, share: share}, nil
+			}
+			<-share
+			share = nil // the outer call has ended, or the turn has come
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-stop:
+			err = errStopped
 		}
-		<-share // the outer call has ended, or there is a slot after all
-		<-t.Turn
-	case <-ctx.Done():
-		if err = context.Cause(ctx); p.slots.Leave(t) {
+	}
+	if err != nil {
+		if p.slots.Leave(t) {
 			return hold{}, err
 		}
-		<-t.Turn
-	case <-stop:
-		if err = errStopped; p.slots.Leave(t) {
-			return hold{}, err
-		}
-		<-t.Turn
+		<-t.Turn // it came at the same moment
 	}
 	if t.Slot == nil {
 		return hold{}, context.Cause(p.life)

@@ -11,8 +11,8 @@ const grace = 100 * time.Millisecond
 
 // Shutdown stops the intake and waits until all that was accepted has ended: jobs
 // in the queue are still run, and calls of Do, Map and Stream that are under way
-// finish. From then on, and for submitters that wait for room, the answer is
-// [ErrClosed].
+// finish, including what they use the pool for themselves with Do, Map and Stream.
+// For others, and for all that submit or wait for room, the answer is [ErrClosed].
 //
 // When ctx ends first, what is left is canceled with ctx's cause: jobs in the
 // queue end without being started, and the contexts of the calls under way end.
@@ -22,7 +22,8 @@ const grace = 100 * time.Millisecond
 //
 // It may be called again, and together with Close. Called inside a call of the
 // same pool, with its context, it would wait for itself: it stops the intake and
-// returns [ErrWouldDeadlock].
+// returns [ErrWouldDeadlock]. In the body of a loop over a Stream it waits for that
+// loop, and so for ctx.
 func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	p.stopIntake()
 	if outerCall(ctx, p.life) != nil {
@@ -63,8 +64,9 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 // waits until every goroutine of the pool has ended: jobs in the queue end without
 // being started, and the contexts of the calls under way end. It waits for a
 // function that does not heed its context; Shutdown does not. It returns nil, also
-// when called again. It must not be called inside a call of the same pool, for
-// which it would wait: use Shutdown there.
+// when called again. It must not be called inside a call of the same pool, nor in
+// the body of a loop over one of its Streams, for which it would wait: use Shutdown
+// there.
 func (p *Pool[In, Out]) Close() error {
 	p.stopIntake()
 	p.abort(ErrClosed)
@@ -80,7 +82,7 @@ type StuckError struct {
 
 // Error tells how many calls are stuck, and why they should have ended.
 func (e *StuckError) Error() string {
-	return fmt.Sprintf("pool: %d calls still run although their context has ended: %v", e.Calls, e.Err)
+	return fmt.Sprintf("pool: calls that still run although their context has ended: %d: %v", e.Calls, e.Err)
 }
 
 // Unwrap returns the cause.

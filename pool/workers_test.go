@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 )
 
@@ -112,7 +113,7 @@ func TestAllWorkersAreUsed(t *testing.T) {
 			// A worker that takes several inputs at once, since they were fast until
 			// now, must not keep slow ones from the others.
 			for _, warm := range []int{0, 5000} {
-				synctest.Test(t, func(t *testing.T) {
+				testkit.Bubble(t, func(t *testing.T) {
 					p := pool.New(sleepers, pool.Workers(8))
 					defer p.Close()
 					for range warm {
@@ -132,7 +133,7 @@ func TestAllWorkersAreUsed(t *testing.T) {
 func TestSlowInputsBehindFastOnesAreShared(t *testing.T) {
 	ins := slices.Concat(make([]time.Duration, 5000), slices.Repeat([]time.Duration{time.Second}, 16))
 	t.Run("Map", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			p := pool.New(sleepers, pool.Workers(8))
 			defer p.Close()
 			begin := time.Now()
@@ -142,7 +143,7 @@ func TestSlowInputsBehindFastOnesAreShared(t *testing.T) {
 		})
 	})
 	t.Run("Stream", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			p := pool.New(sleepers, pool.Workers(8))
 			defer p.Close()
 			begin := time.Now()
@@ -161,7 +162,7 @@ func TestNoInputWaitsBehindASlowOne(t *testing.T) {
 	for _, slow := range []int{0, 1, 50, 198, 199} {
 		ins := slices.Clone(ins)
 		ins[slow] = time.Hour
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			p := pool.New(sleepers, pool.Workers(2))
 			defer p.Close()
 			for range 1000 {
@@ -181,7 +182,7 @@ func TestNoInputWaitsBehindASlowOne(t *testing.T) {
 			}
 			assert.Zero(t, time.Since(begin), "behind a slow one at %d", slow)
 		})
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			p := pool.New(sleepers, pool.Workers(2))
 			defer p.Close()
 			fast := 0
@@ -200,7 +201,7 @@ func TestNoInputWaitsBehindASlowOne(t *testing.T) {
 // "Workers are taken in turn: callers of Do, jobs, and chunks of a Map or Stream
 // wait in one line."
 func TestWorkersAreTakenInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))
 		defer p.Close()
 		gate := make(chan struct{})
@@ -234,7 +235,7 @@ func TestWorkersAreTakenInTurn(t *testing.T) {
 
 // A long Map takes turns with others instead of keeping its workers to the end.
 func TestLongMapDoesNotStarveOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(sleepers, pool.Workers(2))
 		defer p.Close()
 		var wg sync.WaitGroup
@@ -279,7 +280,7 @@ func TestPoolThatIsNotUsedCostsNoGoroutine(t *testing.T) {
 
 // The workers' numbers in results are those from 0 up to the number of workers.
 func TestWorkersAreNumberedFrom0(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(sleepers, pool.Workers(3))
 		defer p.Close()
 		seen := map[int]int{}

@@ -3,10 +3,11 @@ package result
 import (
 	"math"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/millstream-go/millstream/internal/testkit"
 )
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
@@ -47,7 +48,7 @@ func TestTimingFinishedDoesNotOverflow(t *testing.T) {
 }
 
 func TestTimingKeepsTheMonotonicClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		timing := Timing{Queued: time.Now(), Wait: time.Second, Run: time.Minute}
 		time.Sleep(timing.Wait)
 		assert.Equal(t, time.Now(), timing.Started(), "monotonic reading included")

@@ -14,11 +14,12 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -216,7 +217,7 @@ func TestJSONOfNothing(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	for name, terminal := range map[string]bool{"piped": false, "terminal": true} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
 				files := fstest.MapFS{}
 				for i := range 2000 {
 					files["p/"+commas(i)+".go"] = file("package p\n")
@@ -300,7 +301,7 @@ func TestCompareInterrupted(t *testing.T) {
 // A bar is drawn on a terminal, wiped away before anything else is printed, and
 // never seen in what is piped.
 func TestProgress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		files := sampleTree()
 		files["b/broken.go"] = file("broken")
 		slow := hookFS{files, func(name string) error {

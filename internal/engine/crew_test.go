@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -44,7 +45,7 @@ func (h *misbehaves) Handle(_ *Taker[int], v *int) {
 var errBoom = errors.New("boom")
 
 func TestPanicAndGoexitEndTheItemOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		const n = 1000
 		h := &misbehaves{mu: new(sync.Mutex), failed: make(map[int]error), well: new(atomic.Int32)}
 		q := NewQueue[int](NewClock(), n)
@@ -72,7 +73,7 @@ func TestPanicAndGoexitEndTheItemOnly(t *testing.T) {
 
 // Workers are started one by one as they are needed, and never too many.
 func TestWorkersAreStartedWhenNeeded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		var started atomic.Int32
 		release := make(chan struct{})
 		c := &count{t: t, seen: make([]atomic.Int32, 100), wait: func(v int) {
@@ -104,7 +105,7 @@ func TestWorkersAreStartedWhenNeeded(t *testing.T) {
 }
 
 func TestCrewEndsWithoutEverHavingWorked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		ended := 0
 		var wg sync.WaitGroup
 		crew := NewCrew(NewQueue[int](NewClock(), 1), 3, &wg, nil, func() { ended++ })
@@ -115,7 +116,7 @@ func TestCrewEndsWithoutEverHavingWorked(t *testing.T) {
 }
 
 func TestClockInsideABubble(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		c := NewClock()
 		start := time.Now()
 		time.Sleep(time.Hour)

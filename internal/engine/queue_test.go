@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
 )
 
 // count is a handler that does no more than tick off what it gets.
@@ -110,7 +112,7 @@ func TestItemsOfOneProducerKeepTheirOrder(t *testing.T) {
 }
 
 func TestPutWaitsInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		q := NewQueue[int](NewClock(), 1)
 		require.NoError(t, q.TryPut(0))
 		require.ErrorIs(t, q.TryPut(1), ErrFull)
@@ -146,7 +148,7 @@ func TestPutWaitsInTurn(t *testing.T) {
 }
 
 func TestCloseTurnsAwayAndLetsDrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		q := NewQueue[int](NewClock(), 2)
 		require.NoError(t, q.TryPut(1))
 		require.NoError(t, q.TryPut(2))
@@ -186,7 +188,7 @@ func TestIdleTakerFetchesWhatIsHeldBack(t *testing.T) {
 
 // A producer that sees an idle taker passes on at once.
 func TestItemForAnIdleTakerIsNotHeldBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		q := NewQueue[int](NewClock(), 100)
 		box, got := q.NewOutbox(), make(chan int)
 		go func() {
@@ -207,7 +209,7 @@ func TestItemForAnIdleTakerIsNotHeldBack(t *testing.T) {
 
 // However many a taker has in hand, nobody is idle while one of them waits.
 func TestNoItemWaitsBehindASlowOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		const workers, fast, slow = 8, 1000, 16
 		c := &count{t: t, seen: make([]atomic.Int32, fast+slow), wait: func(v int) {
 			if v >= fast {
@@ -235,7 +237,7 @@ func TestNoItemWaitsBehindASlowOne(t *testing.T) {
 
 // One item that never seems to end leaves the others of its chunk to the rest.
 func TestChunkOfAStuckWorkerIsTakenOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		const fast = 64
 		stuck := make(chan struct{})
 		c := &count{t: t, seen: make([]atomic.Int32, 3*fast), wait: func(v int) {
@@ -260,7 +262,7 @@ func TestChunkOfAStuckWorkerIsTakenOver(t *testing.T) {
 }
 
 func TestNextBeforeEndsTheWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		q := NewQueue[int](NewClock(), 4)
 		taker, start := q.NewTaker(), time.Now()
 		ok, more := taker.NextBefore(time.After(time.Second))
@@ -309,7 +311,7 @@ func TestNothingTakenIsKeptAlive(t *testing.T) {
 // its outbox when that taker is then busy and another one is idle.
 func TestItemBehindATakerOnTheWayIsNotHeldBack(t *testing.T) {
 	for range 300 { // whether the taker arrives in between is a matter of chance
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			stuck := make(chan struct{})
 			c := &count{t: t, seen: make([]atomic.Int32, 4), wait: func(v int) {
 				if v == 2 {

@@ -11,10 +11,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
 )
 
 func TestSlotsAreServedInTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		s := NewSlots(1)
 		slot := s.TryAcquire()
 		require.NotNil(t, slot)

@@ -14,15 +14,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
 
-// What follows is wrong in a smaller way than what stands in bugs_test.go.
-
 // A job that is canceled in the queue has waited until then.
 func TestCanceledJobKnowsItsTiming(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))
 		defer p.Close()
 		submit(t, p, heed)
@@ -41,7 +40,7 @@ func TestCanceledJobKnowsItsTiming(t *testing.T) {
 
 // A job is accepted when there is room for it, and waits from then on.
 func TestTimingStartsWhenTheJobIsAccepted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(sleepers, pool.Workers(1), pool.Queue(1))
 		defer p.Close()
 		submit(t, p, 3*time.Second)
@@ -72,7 +71,7 @@ func TestPanicOfLimiterIsNoCall(t *testing.T) {
 		panic("limiter")
 	})
 	t.Run("job", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			p := newTasks(pool.Limit(limit))
 			defer p.Close()
 			j := submit(t, p, give(1))
@@ -82,7 +81,7 @@ func TestPanicOfLimiterIsNoCall(t *testing.T) {
 		})
 	})
 	t.Run("stream", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		testkit.Bubble(t, func(t *testing.T) {
 			p := newTasks(pool.Limit(limit))
 			defer p.Close()
 			for r := range p.Stream(t.Context(), slices.Values([]task{give(1)})) {
@@ -177,7 +176,7 @@ func TestContextOfEndedCallIsNotKept(t *testing.T) {
 // StuckError tells of calls. Without one there is none: a stream whose loop is
 // slow has no call under way.
 func TestStuckErrorHasCalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -199,7 +198,7 @@ func TestStuckErrorHasCalls(t *testing.T) {
 
 // Error of a call whose context ended stays the same, as package context asks.
 func TestErrOfContextIsStable(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()
 		defer p.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -1,0 +1,292 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
+	"github.com/millstream-go/millstream/pool"
+	"github.com/millstream-go/millstream/result"
+)
+
+// "Shutdown stops the intake and waits until all that was accepted has ended: jobs
+// in the queue are still run, and calls of Do, Map and Stream finish."
+func TestShutdownLetsAllFinish(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		var ended atomic.Int64
+		p := pool.New(func(ctx context.Context, d time.Duration) (time.Duration, error) {
+			defer ended.Add(1)
+			return sleepers(ctx, d)
+		}, pool.Workers(2))
+		ins := slices.Repeat([]time.Duration{time.Second}, 5)
+		var jobs []*pool.Job[time.Duration]
+		for _, in := range ins {
+			jobs = append(jobs, submit(t, p, in))
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := p.Do(t.Context(), time.Second)
+			assert.NoError(t, err)
+		})
+		wg.Go(func() {
+			_, err := p.Map(t.Context(), ins)
+			assert.NoError(t, err)
+		})
+		wg.Go(func() {
+			for r := range p.Stream(t.Context(), slices.Values(ins)) {
+				assert.NoError(t, r.Err)
+			}
+		})
+		synctest.Wait()
+		assert.NoError(t, p.Shutdown(t.Context()))
+		assert.EqualValues(t, 3*len(ins)+1, ended.Load())
+		for _, j := range jobs {
+			assert.Equal(t, result.Succeeded, j.Status())
+		}
+		wg.Wait()
+	})
+}
+
+// "When ctx ends first, what is left is canceled with ctx's cause: jobs in the queue
+// end without being started, and the contexts of the calls under way end. Shutdown
+// returns ctx's cause."
+func TestShutdownDeadlineCancelsWhatIsLeft(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(1))
+		slow := func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			assert.Equal(t, errBoom, context.Cause(ctx))
+			time.Sleep(99 * time.Millisecond) // "the calls get 100 ms to return"
+			return 0, ctx.Err()
+		}
+		running := submit(t, p, slow)
+		queued := submit(t, p, give(1))
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errBoom)
+		defer cancel()
+		begin := time.Now()
+		assert.Equal(t, errBoom, p.Shutdown(ctx))
+		assert.Equal(t, time.Minute+99*time.Millisecond, time.Since(begin))
+		assertCanceled(t, running, errBoom)
+		assertCanceled(t, queued, errBoom)
+		r, _ := queued.Result()
+		assert.Zero(t, r.Attempt)
+	})
+}
+
+// "... or, if some still run, because their function does not heed its context, a
+// *StuckError around it."
+func TestShutdownSaysWhatIsStuck(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(5))
+		gate := make(chan struct{})
+		for range 3 {
+			submit(t, p, block(gate))
+		}
+		submit(t, p, heed)
+		go p.Do(t.Context(), block(gate)) //nolint:errcheck // is stuck as well
+		synctest.Wait()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
+		defer cancel()
+		begin := time.Now()
+		err := p.Shutdown(ctx)
+		assert.Equal(t, time.Second+100*time.Millisecond, time.Since(begin))
+		var stuck *pool.StuckError
+		require.ErrorAs(t, err, &stuck)
+		assert.Equal(t, 4, stuck.Calls)
+		assert.Equal(t, errBoom, stuck.Err)
+		assert.ErrorIs(t, err, errBoom)
+		assert.EqualError(t, err, "pool: calls that still run although their context has ended: 4: boom")
+
+		again, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		assert.ErrorAs(t, p.Shutdown(again), &stuck, "it may be called again")
+		assert.Equal(t, 4, stuck.Calls)
+		assert.ErrorIs(t, stuck, context.DeadlineExceeded)
+		close(gate)
+		assert.NoError(t, p.Shutdown(t.Context()), "and now they are through")
+		assert.NoError(t, p.Close())
+	})
+}
+
+// "Close stops the intake, cancels what is left with ErrClosed as the cause, and
+// waits until every goroutine of the pool has ended."
+func TestCloseCancelsAndWaits(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(1))
+		var ended atomic.Bool
+		running := submit(t, p, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			time.Sleep(time.Hour) // "it waits for a function that does not heed its context"
+			ended.Store(true)
+			return 0, ctx.Err()
+		})
+		queued := submit(t, p, give(1))
+		synctest.Wait()
+		var wg sync.WaitGroup
+		for range 3 { // "also when called again"
+			wg.Go(func() {
+				assert.NoError(t, p.Close())
+				assert.True(t, ended.Load())
+			})
+		}
+		wg.Wait()
+		assertCanceled(t, running, pool.ErrClosed)
+		assertCanceled(t, queued, pool.ErrClosed)
+		assert.NoError(t, p.Close())
+	})
+}
+
+// Shutdown "may be called again, and together with Close": Close cuts it short.
+func TestCloseCutsShutdownShort(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(2))
+		j := submit(t, p, heed)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { assert.NoError(t, p.Shutdown(t.Context())) })
+		}
+		synctest.Wait()
+		assert.Equal(t, result.Running, j.Status())
+		assert.NoError(t, p.Close())
+		wg.Wait()
+		assertCanceled(t, j, pool.ErrClosed)
+	})
+}
+
+// "From then on, and for submitters that wait for room, the answer is ErrClosed."
+func TestSubmitterThatWaitsIsTurnedAway(t *testing.T) {
+	for _, stop := range []func(p *pool.Pool[task, int]) error{
+		(*pool.Pool[task, int]).Close,
+		func(p *pool.Pool[task, int]) error { return p.Shutdown(context.Background()) },
+	} {
+		testkit.Bubble(t, func(t *testing.T) {
+			p := newTasks(pool.Workers(1), pool.Queue(1))
+			gate := make(chan struct{})
+			jobs := fill(t, p, gate, 1)
+			var turned atomic.Int64
+			for range 5 {
+				go func() {
+					j, err := p.Submit(t.Context(), give(1))
+					assert.ErrorIs(t, err, pool.ErrClosed)
+					assert.Nil(t, j)
+					turned.Add(1)
+				}()
+			}
+			synctest.Wait()
+			stopped := make(chan error, 1)
+			go func() { stopped <- stop(p) }()
+			synctest.Wait()
+			assert.EqualValues(t, 5, turned.Load(), "while a call still runs")
+			assert.Empty(t, stopped)
+			close(gate)
+			assert.NoError(t, <-stopped)
+			assert.True(t, jobs[0].Status().Terminal())
+		})
+	}
+}
+
+// "Later calls get ErrClosed", whichever, and as often as they like.
+func TestUseAfterClose(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		for _, used := range []bool{false, true} {
+			p := newTasks(pool.Queue(1))
+			if used {
+				_, err := submit(t, p, give(1)).Wait(t.Context())
+				require.NoError(t, err)
+			}
+			require.NoError(t, p.Close())
+			for range 3 {
+				_, err := p.Do(t.Context(), give(1))
+				assert.Equal(t, pool.ErrClosed, err)
+				_, err = p.Submit(t.Context(), give(1))
+				assert.Equal(t, pool.ErrClosed, err)
+				_, err = p.TrySubmit(give(1))
+				assert.Equal(t, pool.ErrClosed, err)
+				_, err = p.Map(t.Context(), []task{give(1)})
+				assert.Equal(t, pool.ErrClosed, err)
+				_, err = p.Map(t.Context(), nil)
+				assert.Equal(t, pool.ErrClosed, err)
+				rs := slices.Collect(p.Stream(t.Context(), slices.Values([]task{give(1)})))
+				assert.Equal(t, []result.Result[int]{{Err: pool.ErrClosed, Worker: -1}}, rs)
+				assert.NoError(t, p.Shutdown(t.Context()))
+				assert.NoError(t, p.Close())
+			}
+		}
+	})
+}
+
+// "Nothing of the pool runs when Close has returned", however calls and Close race,
+// and whatever was accepted has ended.
+func TestCloseRacesWithEverything(t *testing.T) {
+	checkLeaks(t)
+	for range 100 {
+		var running, accepted, ended atomic.Int64
+		p := pool.New(func(_ context.Context, v int) (int, error) {
+			running.Add(1)
+			defer running.Add(-1)
+			return v, nil
+		}, pool.Workers(2), pool.Queue(4))
+		ctx := t.Context()
+		refused := func(err error) bool {
+			assert.True(t, err == nil || errors.Is(err, pool.ErrClosed), "%v", err)
+			return err != nil
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			var jobs []*pool.Job[int]
+			for i := 0; ; i++ {
+				j, err := p.Submit(ctx, i)
+				if refused(err) {
+					break
+				}
+				accepted.Add(1)
+				jobs = append(jobs, j)
+			}
+			for _, j := range jobs {
+				_, err := j.Wait(ctx)
+				refused(err)
+				ended.Add(1)
+			}
+		})
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				if _, err := p.Do(ctx, i); refused(err) {
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			for {
+				if _, err := p.Map(ctx, make([]int, 10)); refused(err) {
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			for closed := false; !closed; {
+				for r := range p.Stream(ctx, slices.Values(make([]int, 10))) {
+					closed = refused(r.Err) || closed
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 50 {
+				_, err := p.Do(ctx, 0)
+				refused(err)
+			}
+			assert.NoError(t, p.Close())
+			assert.Zero(t, running.Load(), "calls after Close")
+		})
+		wg.Wait()
+		assert.Equal(t, accepted.Load(), ended.Load())
+	}
+}
