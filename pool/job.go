@@ -92,7 +92,7 @@ func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
 	j := &job[In, Out]{pool: p, in: in, queued: p.clock.Now()}
 	j.id = p.ids.Add(1)
 	j.owner = j
-	j.ctx.parent, j.ctx.life = ctx, p.life
+	j.ctx.parent, j.ctx.life = ctx, p.life //nolint:fatcontext // it is the context of the job, not a nested one
 	return j
 }
 
@@ -287,8 +287,7 @@ func (j *job[In, Out]) whole(err error) error {
 	if cause == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
 		return err
 	}
-	var p *result.PanicError
-	if errors.As(err, &p) {
+	if _, panicked := errors.AsType[*result.PanicError](err); panicked {
 		return err
 	}
 	return &canceledError{cause, err}

@@ -93,13 +93,13 @@ func (m *mapping[In, Out]) ask() {
 	}
 	m.helpers.Go(func() {
 		if slot, err := m.pool.slots.Acquire(m.joining); err == nil {
-			m.work(hold{slot: slot, slots: m.pool.slots})
+			m.work(place{slot: slot, slots: m.pool.slots})
 		}
 	})
 }
 
 // work runs elements until all have been started, and releases h.
-func (m *mapping[In, Out]) work(h hold) {
+func (m *mapping[In, Out]) work(h place) {
 	held := true
 	defer func() {
 		if held {

@@ -57,8 +57,8 @@ func TestOptionServesSeveralPools(t *testing.T) {
 
 // "The default is runtime.GOMAXPROCS."
 func TestDefaultOfWorkers(t *testing.T) {
-	want := runtime.GOMAXPROCS(0)
 	testkit.Bubble(t, func(t *testing.T) {
+		want := runtime.GOMAXPROCS(0)
 		p := pool.New(sleepers)
 		defer p.Close()
 		begin := time.Now()

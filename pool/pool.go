@@ -94,14 +94,15 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 //
 // Inside a call of the same pool, with its context, Do does not need another
 // worker: if none is free, it runs within the share of that call, at any depth.
-func (p *Pool[In, Out]) Do(ctx context.Context, in In) (out Out, err error) {
+func (p *Pool[In, Out]) Do(ctx context.Context, in In) (Out, error) {
+	var none Out
 	if err := p.enter(ctx); err != nil {
-		return out, err
+		return none, err
 	}
 	defer p.leave()
 	hold, err := p.acquire(ctx, nil)
 	if err != nil {
-		return out, err
+		return none, err
 	}
 	defer hold.release()
 	c := newCallCtx(ctx, p.life, true)
@@ -174,15 +175,15 @@ func (p *Pool[In, Out]) leave() {
 	}
 }
 
-// hold is a place among the calls under way: a slot, or a share of the slot of
+// place is one among the calls under way: a slot, or a share of the slot of
 // the call that asks.
-type hold struct {
+type place struct {
 	slot  *engine.Slot
 	slots *engine.Slots // set if the slot is to be released
 	share chan struct{} // set if a share is to be given back
 }
 
-func (h hold) release() {
+func (h place) release() {
 	if h.slots != nil {
 		h.slots.Release(h.slot)
 	} else {
@@ -192,9 +193,9 @@ func (h hold) release() {
 
 // acquire gets a place, and waits for it until ctx or the pool ends. It returns
 // errStopped when stop, which may be nil, is closed first.
-func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (hold, error) {
+func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (place, error) {
 	if slot := p.slots.TryAcquire(); slot != nil {
-		return hold{slot: slot, slots: p.slots}, nil
+		return place{slot: slot, slots: p.slots}, nil
 	}
 	var share chan struct{}
 	outer := outerCall(ctx, p.life)
@@ -210,7 +211,7 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (hold
 		case share <- struct{}{}:
 			slot := outer.slot.Load()
 			if slot != nil && p.slots.Leave(t) {
-				return hold{slot: slot, share: share}, nil
+				return place{slot: slot, share: share}, nil
 			}
 			<-share
 			share = nil // the outer call has ended, or the turn has come
@@ -222,21 +223,21 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (hold
 	}
 	if err != nil {
 		if p.slots.Leave(t) {
-			return hold{}, err
+			return place{}, err
 		}
 		<-t.Turn // it came at the same moment
 	}
 	if t.Slot == nil {
-		return hold{}, context.Cause(p.life)
+		return place{}, context.Cause(p.life)
 	}
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // both at the same moment: then nothing starts any more
 	}
 	if err != nil {
 		p.slots.Release(t.Slot)
-		return hold{}, err
+		return place{}, err
 	}
-	return hold{slot: t.Slot, slots: p.slots}, nil
+	return place{slot: t.Slot, slots: p.slots}, nil
 }
 
 // why is the reason for the error of Slots.Acquire.

@@ -89,7 +89,7 @@ func (c *Crew[T]) work(t *Taker[T], h Handler[T], resumed bool) {
 			h.Begin(t)
 		}
 		resumed = false
-		for !c.stretch(t, h) { //nolint:revive // each time goes on behind a panic
+		for !c.stretch(t, h) { // each time goes on behind a panic
 		}
 		now = h.End()
 	}

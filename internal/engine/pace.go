@@ -22,9 +22,9 @@ func (p *pace) learn(spent int64, n int) {
 
 // fit is how many items may be taken at once: what fits into the quantum, from 1
 // to limit. A first item is taken alone.
-func (p pace) fit(limit int) int {
-	if p == 0 {
+func (p *pace) fit(limit int) int {
+	if *p == 0 {
 		return 1
 	}
-	return int(min(max(int64(quantum)/int64(p), 1), int64(limit)))
+	return int(min(max(int64(quantum)/int64(*p), 1), int64(limit)))
 }

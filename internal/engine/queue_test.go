@@ -297,7 +297,7 @@ func TestNothingTakenIsKeptAlive(t *testing.T) {
 	q.Close()
 	taker := q.NewTaker()
 	for taker.Next(0) {
-		for taker.Claim() != nil { //nolint:revive // all of them
+		for taker.Claim() != nil { // all of them
 		}
 	}
 	for _, kept := range [][]*int{q.items.buf, taker.chunk, box.buf} {

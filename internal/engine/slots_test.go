@@ -127,7 +127,7 @@ func TestRangeOfAStuckRunnerIsTakenOver(t *testing.T) {
 	stuck, other := x.NewRunner(), x.NewRunner()
 	for range 3 { // until it takes more than one at once
 		require.True(t, stuck.Next())
-		for _, ok := stuck.Claim(); ok; _, ok = stuck.Claim() { //nolint:revive // all of them
+		for _, ok := stuck.Claim(); ok; _, ok = stuck.Claim() { // all of them
 		}
 	}
 	require.True(t, stuck.Next())

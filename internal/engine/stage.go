@@ -141,10 +141,10 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	if s.Scope.Timed {
 		w.lap(&out.Run, &out.Ended)
 	}
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		w.emit(t, &out)
-	case err == ErrSkip: //nolint:errorlint // as it is, or not at all
+	case ErrSkip: //nolint:errorlint // it comes as it is, or not at all
 		w.finish(t)
 	default:
 		w.fail(t, &out, err)
