@@ -141,6 +141,10 @@ func (c *callCtx) makeLocked() context.Context {
 func (c *callCtx) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.endLocked(cause)
+}
+
+func (c *callCtx) endLocked(cause error) {
 	if c.err != nil {
 		return
 	}
@@ -170,8 +174,8 @@ func (c *callCtx) close() { c.closeWith(context.Canceled) }
 
 func (c *callCtx) closeWith(cause error) {
 	c.slot.Store(nil)
-	c.end(cause)
 	c.mu.Lock()
+	c.endLocked(cause)
 	stop := c.stop
 	c.stop = nil
 	c.mu.Unlock()
