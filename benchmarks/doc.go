@@ -3,8 +3,8 @@
 // those of the library.
 //
 // Each benchmark has one sub-benchmark a subject. To repeat the figures of the
-// README, with medians and spreads by benchstat:
+// README, in ten interleaved rounds, with medians and spreads by benchstat:
 //
-//	go test -run '^$' -bench . -count 10 ./benchmarks | tee new.txt
-//	go run golang.org/x/perf/cmd/benchstat@latest -col /subject new.txt
+//	for i in $(seq 10); do go test -run '^$' -bench . -benchtime 0.25s ./benchmarks; done > new.txt
+//	go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da -col /subject new.txt
 package benchmarks

@@ -4,8 +4,10 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/result"
 )
 
 type stage = func(context.Context, int) (int, error)
@@ -19,6 +21,7 @@ func BenchmarkThreeStages(b *testing.B) {
 		b.Run("work="+work.name, func(b *testing.B) {
 			b.Run("subject=loop", func(b *testing.B) { threeLoop(b, work.fn) })
 			b.Run("subject=channels", func(b *testing.B) { threeChannels(b, work.fn) })
+			b.Run("subject=channels-timed", func(b *testing.B) { threeTimedChannels(b, work.fn) })
 			b.Run("subject=millstream", func(b *testing.B) { threeFlow(b, work.fn, pipeline.Workers(4)) })
 			b.Run("subject=millstream-ordered", func(b *testing.B) {
 				threeFlow(b, work.fn, pipeline.Workers(4), pipeline.Ordered())
@@ -78,6 +81,53 @@ func threeChannels(b *testing.B, fn stage) {
 	for v := range run(run(run(source))) {
 		count++
 		sum += v
+	}
+	want(b, b.N, 3, count, sum)
+}
+
+// threeTimedChannels is the same with what a Result has: which input it was, its
+// error, when it was accepted, and how long it waited and ran.
+func threeTimedChannels(b *testing.B, fn stage) {
+	b.ReportAllocs()
+	ctx, clock := context.Background(), newClock()
+	run := func(in <-chan result.Result[int]) <-chan result.Result[int] {
+		out := make(chan result.Result[int], 256)
+		var workers sync.WaitGroup
+		for w := range 4 {
+			workers.Go(func() {
+				for r := range in {
+					start := clock()
+					if r.Err == nil {
+						r.Value, r.Err = fn(ctx, r.Value)
+						r.Attempt, r.Worker = 1, w
+					}
+					end := clock()
+					r.Timing.Run += end - start
+					r.Timing.Wait = end - r.Timing.Run
+					out <- r
+				}
+			})
+		}
+		go func() {
+			workers.Wait()
+			close(out)
+		}()
+		return out
+	}
+	source := make(chan result.Result[int], 256)
+	go func() {
+		defer close(source)
+		for v := range upTo(b.N) {
+			source <- result.Result[int]{Value: v, Index: v, Timing: result.Timing{Queued: time.Now()}}
+		}
+	}()
+	count, sum := 0, 0
+	for r := range run(run(run(source))) {
+		if r.Err != nil {
+			b.Fatal(r.Err)
+		}
+		count++
+		sum += r.Value
 	}
 	want(b, b.N, 3, count, sum)
 }
