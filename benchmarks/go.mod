@@ -4,9 +4,6 @@ go 1.26
 
 require github.com/millstream-go/millstream v0.0.0
 
-require (
-	github.com/sourcegraph/conc v0.3.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.6 // indirect
-)
+require github.com/sourcegraph/conc v0.3.0 // indirect
 
 replace github.com/millstream-go/millstream => ../
