@@ -57,11 +57,6 @@ func TestMapOfMany(t *testing.T) {
 	outs, err := p.Map(t.Context(), ins)
 	require.NoError(t, err)
 	require.Len(t, outs, len(ins))
-	sum := 0
-	for _, v := range outs {
-		sum += v
-	}
-	assert.Equal(t, len(ins)*(len(ins)+1)/2, sum)
 	for i, v := range outs {
 		if v != i+1 {
 			require.Equal(t, i+1, v, "element %d", i)

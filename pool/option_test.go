@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func TestDefaultOfWorkers(t *testing.T) {
 
 // A queue that is declared large costs its memory when it is used.
 func TestLargeQueueIsNotPaidInAdvance(t *testing.T) {
-	p := pool.New(same, pool.Queue(1<<40))
+	p := pool.New(same, pool.Queue(math.MaxInt))
 	v, err := submit(t, p, 1).Wait(t.Context())
 	assert.NoError(t, err)
 	assert.Equal(t, 1, v)
