@@ -76,15 +76,7 @@ func (s *mapped[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done fun
 }
 
 func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
-	c := newCall(seg, s.name(), emit)
-	s.up.drive(seg, func(it *item[T]) bool {
-		if wanted, over := begin(c, it); over {
-			return wanted
-		}
-		wanted := s.call(c, it.Value)
-		seg.unwinding = false
-		return wanted
-	})
+	driveCalls(s.up, seg, s.name(), emit, s.call)
 }
 
 func (s *mapped[T, U]) call(c *call[U], v T) (wanted bool) {
@@ -114,15 +106,7 @@ func (s *flattened[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done 
 }
 
 func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
-	c := newCall(seg, s.name(), emit)
-	s.up.drive(seg, func(it *item[T]) bool {
-		if wanted, over := begin(c, it); over {
-			return wanted
-		}
-		wanted := s.call(c, it.Value)
-		seg.unwinding = false
-		return wanted
-	})
+	driveCalls(s.up, seg, s.name(), emit, s.call)
 }
 
 func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
@@ -172,8 +156,17 @@ type call[U any] struct {
 	out  item[U] // one for the whole run: emit does not keep it
 }
 
-func newCall[U any](seg *segment, name string, emit func(*item[U]) bool) *call[U] {
-	return &call[U]{seg: seg, wrap: wrapper(name), emit: emit}
+// driveCalls drives a fused step that calls do for each item of up.
+func driveCalls[T, U any](up step[T], seg *segment, name string, emit func(*item[U]) bool, do func(*call[U], T) (wanted bool)) {
+	c := &call[U]{seg: seg, wrap: wrapper(name), emit: emit}
+	up.drive(seg, func(it *item[T]) bool {
+		if wanted, over := begin(c, it); over {
+			return wanted
+		}
+		wanted := do(c, it.Value)
+		seg.unwinding = false
+		return wanted
+	})
 }
 
 // begin prepares the output of an input. It reports over if there is nothing to

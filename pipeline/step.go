@@ -69,15 +69,7 @@ func (s *filtered[T]) feed(sc *engine.Scope, q *engine.Queue[item[T]], done func
 }
 
 func (s *filtered[T]) drive(seg *segment, emit func(*item[T]) bool) {
-	c := newCall(seg, s.name(), emit)
-	s.up.drive(seg, func(it *item[T]) bool {
-		if wanted, over := begin(c, it); over {
-			return wanted
-		}
-		wanted := s.call(c, it.Value)
-		seg.unwinding = false
-		return wanted
-	})
+	driveCalls(s.up, seg, s.name(), emit, s.call)
 }
 
 func (s *filtered[T]) call(c *call[T], v T) (wanted bool) {
