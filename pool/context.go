@@ -17,17 +17,22 @@ type callCtx struct {
 	life    context.Context //nolint:containedctx // the pool's
 	follows bool            // ends with parent; else parent lends its values only
 
-	// slot is what the call runs in. share is held by the one call at a time
-	// that runs within it while the outer call waits for it.
-	slot  atomic.Pointer[engine.Slot]
-	share chan struct{} // made under mu
+	ended   bool // guarded by mu
+	expired bool // guarded by mu: it ended because parent had
 
-	mu     sync.Mutex
-	ctx    context.Context //nolint:containedctx // set once Done was asked for
+	slot atomic.Pointer[engine.Slot] // what the call runs in
+
+	mu    sync.Mutex
+	made  *madeCtx // once it was asked for
+	share chan struct{}
+	cause error // set once ended
+}
+
+// madeCtx is what does the work of a callCtx.
+type madeCtx struct {
+	context.Context
 	cancel context.CancelCauseFunc
-	stop   func() // ends the watch on life
-	err    error  // set once ended: what Err says from then on
-	cause  error
+	stop   func() // ends the watch on the pool's life; nil if there is none
 }
 
 func newCallCtx(parent, life context.Context, follows bool) *callCtx {
@@ -68,21 +73,21 @@ func (c *callCtx) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.ctx != nil:
-		if err := c.ctx.Err(); err != nil || c.life.Err() == nil {
+	case c.made != nil:
+		if err := c.made.Err(); err != nil || c.life.Err() == nil {
 			return err
 		}
-	case c.err != nil:
-		return c.err
+	case c.ended && !c.expired:
+		return context.Canceled
 	case c.follows && c.parent.Err() != nil:
 		return c.parent.Err()
 	case c.life.Err() == nil:
 		return nil
 	}
 	// The pool has ended, and its word may be on its way.
-	c.makeLocked()
-	c.cancel(context.Cause(c.life))
-	return c.ctx.Err()
+	made := c.makeLocked()
+	made.cancel(context.Cause(c.life))
+	return made.Err()
 }
 
 // Value is the parent's, but for what tells of this call.
@@ -97,44 +102,46 @@ func (c *callCtx) Value(key any) any {
 		return c.parent.Value(key)
 	}
 	c.mu.Lock()
-	ctx := c.ctx
-	if ctx == nil && (c.err != nil || c.life.Err() != nil) {
-		ctx = c.makeLocked() // for context.Cause, which looks for it in here
+	made := c.made
+	if made == nil && (c.ended || c.life.Err() != nil) {
+		made = c.makeLocked() // for context.Cause, which looks for it in here
 	}
 	c.mu.Unlock()
-	if ctx == nil {
+	if made == nil {
 		return c.parent.Value(key)
 	}
-	return ctx.Value(key)
+	return made.Value(key)
 }
 
 // makeLocked makes the context that does the work.
-func (c *callCtx) makeLocked() context.Context {
-	if c.ctx != nil {
-		return c.ctx
+func (c *callCtx) makeLocked() *madeCtx {
+	if c.made != nil {
+		return c.made
 	}
+	m := new(madeCtx)
+	c.made = m
 	switch {
-	case c.err != nil && c.follows:
-		c.ctx, c.cancel = context.WithCancelCause(c.parent) // over: nothing to watch
+	case c.ended && c.follows:
+		m.Context, m.cancel = context.WithCancelCause(c.parent) // over: nothing to watch
 	case c.follows:
-		c.ctx, c.cancel = context.WithCancelCause(c.parent)
-		cancel, told := c.cancel, make(chan struct{})
+		m.Context, m.cancel = context.WithCancelCause(c.parent)
+		told := make(chan struct{})
 		stop := context.AfterFunc(c.life, func() {
-			cancel(context.Cause(c.life))
+			m.cancel(context.Cause(c.life))
 			close(told)
 		})
-		c.stop = func() {
+		m.stop = func() {
 			if !stop() {
 				<-told // so that nothing of it is left behind
 			}
 		}
 	default:
-		c.ctx, c.cancel = context.WithCancelCause(lent{c.life, c.parent})
+		m.Context, m.cancel = context.WithCancelCause(lent{c.life, c.parent})
 	}
-	if c.err != nil {
-		c.cancel(c.cause)
+	if c.ended {
+		m.cancel(c.cause)
 	}
-	return c.ctx
+	return m
 }
 
 // end cancels the call with a cause; the first one counts.
@@ -145,16 +152,16 @@ func (c *callCtx) end(cause error) {
 }
 
 func (c *callCtx) endLocked(cause error) {
-	if c.err != nil {
+	if c.ended {
 		return
 	}
-	c.err, c.cause = context.Canceled, cause
+	c.ended, c.cause = true, cause
 	switch {
-	case c.cancel != nil:
-		c.cancel(cause)
-		c.err, c.cause = c.ctx.Err(), context.Cause(c.ctx)
+	case c.made != nil:
+		c.made.cancel(cause)
+		c.cause = context.Cause(c.made)
 	case c.follows && c.parent.Err() != nil:
-		c.err, c.cause = c.parent.Err(), context.Cause(c.parent)
+		c.expired, c.cause = true, context.Cause(c.parent)
 	}
 }
 
@@ -176,15 +183,18 @@ func (c *callCtx) closeWith(cause error) {
 	c.slot.Store(nil)
 	c.mu.Lock()
 	c.endLocked(cause)
-	stop := c.stop
-	c.stop = nil
+	var stop func()
+	if c.made != nil {
+		stop, c.made.stop = c.made.stop, nil
+	}
 	c.mu.Unlock()
 	if stop != nil {
 		stop()
 	}
 }
 
-// shared returns what holds a token while somebody has the share of the call's slot.
+// shared returns what holds a token while somebody has the share of the call's slot:
+// the one call at a time that runs within it while the outer call waits.
 func (c *callCtx) shared() chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,17 +16,23 @@ import (
 // [Pool.TrySubmit] only, and must not be copied.
 type Job[Out any] struct {
 	id    uint64
-	state atomic.Uint32
-	res   result.Result[Out] // written by who ended the job, before state says so
 	ctx   callCtx
 	owner interface { // the job around it
 		life() context.Context
+		clock() engine.Clock
 		help(ctx context.Context) error
 		abandon()
 	}
+	done   chan struct{} // guarded by ctx.mu; made when asked for
+	queued int64         // reading of the pool's clock
+	state  atomic.Uint32
 
-	mu   sync.Mutex
-	done chan struct{} // made when asked for
+	// How it ended: written by who ended the job, before state says so. They take
+	// half of the room of a result.Result.
+	worker    int32 // who called the function; -1: nobody has
+	value     Out
+	err       error
+	wait, run time.Duration
 }
 
 // A job's states are those of result.Status, and one more for the moment in which
@@ -37,9 +42,8 @@ const settling = uint32(0xff)
 // job is a Job with what only its pool knows of it: one allocation for both.
 type job[In, Out any] struct {
 	Job[Out]
-	pool   *Pool[In, Out]
-	in     In
-	queued int64
+	pool *Pool[In, Out]
+	in   In
 }
 
 // Submit puts in into the queue as a job, and waits while the queue is full: until
@@ -89,7 +93,8 @@ func refusal(err error) error {
 }
 
 func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
-	j := &job[In, Out]{pool: p, in: in, queued: p.clock.Now()}
+	j := &job[In, Out]{pool: p, in: in}
+	j.queued, j.worker = p.clock.Now(), -1
 	j.id = p.ids.Add(1)
 	j.owner = j
 	j.ctx.parent, j.ctx.life = ctx, p.life //nolint:fatcontext // it is the context of the job, not a nested one
@@ -110,8 +115,8 @@ func (j *Job[Out]) Status() result.Status {
 
 // Done returns a channel that is closed when the job has ended.
 func (j *Job[Out]) Done() <-chan struct{} {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.ctx.mu.Lock()
+	defer j.ctx.mu.Unlock()
 	if j.done == nil {
 		j.done = make(chan struct{})
 		if j.Status().Terminal() {
@@ -126,7 +131,18 @@ func (j *Job[Out]) Result() (result.Result[Out], bool) {
 	if !j.Status().Terminal() {
 		return result.Result[Out]{}, false
 	}
-	return j.res, true
+	return result.Result[Out]{
+		Value: j.value, Err: j.err, Attempt: j.attempts(), Worker: int(j.worker),
+		Timing: result.Timing{Queued: j.owner.clock().Time(j.queued), Wait: j.wait, Run: j.run},
+	}, true
+}
+
+// attempts is how often the function was called.
+func (j *Job[Out]) attempts() int {
+	if j.worker < 0 {
+		return 0
+	}
+	return 1
 }
 
 // Wait waits for the job's end and returns its value and error. ctx ends the
@@ -138,7 +154,7 @@ func (j *Job[Out]) Result() (result.Result[Out], bool) {
 // wait on Done.)
 func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
 	if j.Status().Terminal() {
-		return j.res.Get()
+		return j.value, j.err
 	}
 	if ctx.Err() != nil {
 		return out, context.Cause(ctx)
@@ -155,7 +171,7 @@ func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
 			return out, context.Cause(ctx)
 		}
 	}
-	return j.res.Get()
+	return j.value, j.err
 }
 
 // Cancel ends the job with a cause; nil stands for [context.Canceled]. A job in
@@ -177,8 +193,8 @@ func (j *Job[Out]) Cancel(cause error) {
 
 // finish publishes the job's end.
 func (j *Job[Out]) finish(s result.Status) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.ctx.mu.Lock()
+	defer j.ctx.mu.Unlock()
 	j.state.Store(uint32(s))
 	if j.done != nil {
 		close(j.done)
@@ -211,6 +227,8 @@ func (e *canceledError) Is(target error) bool { return target == context.Cancele
 
 func (j *job[In, Out]) life() context.Context { return j.pool.life }
 
+func (j *job[In, Out]) clock() engine.Clock { return j.pool.clock }
+
 // claim starts a job that waits, for the one who gets true.
 func (j *job[In, Out]) claim() bool {
 	return j.state.CompareAndSwap(uint32(result.Queued), uint32(result.Running))
@@ -218,7 +236,7 @@ func (j *job[In, Out]) claim() bool {
 
 // abandon ends a job that was never started. Its state must be settling.
 func (j *job[In, Out]) abandon() {
-	j.res.Err = &canceledError{cause: j.ctx.canceledBy()}
+	j.err = &canceledError{cause: j.ctx.canceledBy()}
 	j.settle(j.pool.clock.Now())
 	j.pool.queue.Bury()
 }
@@ -247,26 +265,26 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 			j.end(engine.Caught(recover()))
 		}
 	}()
-	j.run(hold.slot, j.pool.clock.Now())
+	j.start(hold.slot, j.pool.clock.Now())
 	returned = true
 	return nil
 }
 
-// run calls the function and ends the job, unless it panics. start is a reading of
+// start calls the function and ends the job, unless it panics. begun is a reading of
 // the clock; the one at the end is returned.
-func (j *job[In, Out]) run(slot *engine.Slot, start int64) int64 {
+func (j *job[In, Out]) start(slot *engine.Slot, begun int64) int64 {
 	p := j.pool
 	j.ctx.slot.Store(slot)
 	if len(p.limits) > 0 {
 		if err := p.before(&j.ctx); err != nil {
 			return j.end(err)
 		}
-		start = p.clock.Now()
+		begun = p.clock.Now()
 	}
-	j.res.Attempt, j.res.Worker = 1, slot.ID
-	j.res.Timing.Wait = time.Duration(max(start-j.queued, 0))
+	j.worker = int32(slot.ID)
+	j.wait = time.Duration(max(begun-j.queued, 0))
 	out, err := p.call(&j.ctx, j.in)
-	j.res.Value = out
+	j.value = out
 	return j.end(err)
 }
 
@@ -274,7 +292,7 @@ func (j *job[In, Out]) run(slot *engine.Slot, start int64) int64 {
 func (j *job[In, Out]) end(err error) int64 {
 	if err != nil {
 		var none Out
-		j.res.Value, j.res.Err = none, j.whole(err)
+		j.value, j.err = none, j.whole(err)
 	}
 	now := j.pool.clock.Now()
 	j.settle(now)
@@ -295,19 +313,20 @@ func (j *job[In, Out]) whole(err error) error {
 
 // settle completes the result and publishes it.
 func (j *job[In, Out]) settle(now int64) {
-	r := &j.res
-	r.Timing.Queued = j.pool.clock.Time(j.queued)
-	if r.Attempt == 0 {
-		r.Worker = -1
-		r.Timing.Wait = time.Duration(now - j.queued)
+	if j.worker < 0 {
+		j.wait = time.Duration(now - j.queued)
 	} else {
-		r.Timing.Run = time.Duration(now-j.queued) - r.Timing.Wait
+		j.run = time.Duration(now-j.queued) - j.wait
 	}
 	var none In
 	j.in = none // the handle may be kept for long
-	if r.Err != nil && j.pool.life.Err() != nil {
-		j.pool.cut.Store(true)
+	status := result.Succeeded
+	if j.err != nil {
+		if j.pool.life.Err() != nil {
+			j.pool.cut.Store(true)
+		}
+		status = result.Result[Out]{Err: j.err, Attempt: j.attempts()}.Status()
 	}
 	j.ctx.close()
-	j.finish(r.Status())
+	j.finish(status)
 }

@@ -261,5 +261,5 @@ func (p *Pool[In, Out]) abort(cause error) {
 func (p *Pool[In, Out]) bound(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	c := newCallCtx(ctx, p.life, true)
 	c.Done()
-	return c.ctx, c.closeWith
+	return c.made.Context, c.closeWith
 }

@@ -28,7 +28,7 @@ func (w *worker[In, Out]) Handle(_ *engine.Taker[*job[In, Out]], item **job[In, 
 		return
 	}
 	if j.claim() {
-		w.mark = j.run(w.slot, w.mark)
+		w.mark = j.start(w.slot, w.mark)
 	}
 }
 
