@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,7 @@ func TestRingIsAQueue(t *testing.T) {
 	var r ring[*int]
 	var model []*int
 	for range 20_000 {
-		switch rnd.IntN(3) {
+		switch rnd.IntN(4) {
 		case 0:
 			v := new(int)
 			r.push(v)
@@ -34,6 +35,14 @@ func TestRingIsAQueue(t *testing.T) {
 				require.Same(t, model[i], dst[i])
 			}
 			model = model[n:]
+		case 3:
+			dead := make(map[*int]bool)
+			for _, v := range model {
+				dead[v] = rnd.IntN(3) == 0
+			}
+			isDead := func(v *int) bool { return dead[v] }
+			r.remove(isDead)
+			model = slices.DeleteFunc(model, isDead)
 		}
 		require.Equal(t, len(model), r.size)
 	}
