@@ -30,9 +30,6 @@ type Slots struct {
 // NewSlots returns limit slots, numbered from 0.
 func NewSlots(limit int) *Slots { return &Slots{limit: limit} }
 
-// Limit is how many slots there are.
-func (s *Slots) Limit() int { return s.limit }
-
 // TryAcquire takes a free slot, or returns nil. It does not overtake those in line.
 func (s *Slots) TryAcquire() *Slot {
 	s.mu.Lock()
