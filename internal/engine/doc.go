@@ -3,12 +3,11 @@
 //
 // # Why not a channel
 //
-// A channel hands over one item under one lock, and parks or wakes a goroutine about
-// as often. With functions that take less than a microsecond this costs more than
-// the functions: three stages of four workers take hundreds of nanoseconds an item,
-// which makes a pipeline slower than a plain loop. Handing over 64 items under one
-// lock costs hardly more than one. But who gathers items makes them wait, and who
-// takes many hoards them. The two rules below take that back.
+// A channel hands over one item under one lock, and may park or wake a goroutine for
+// each. With functions that take much less than a microsecond this costs more than the
+// functions. Handing over many items under one lock shares that cost among them. But
+// who gathers items makes them wait, and who takes many hoards them. The two rules
+// below take that back.
 //
 // # How it works
 //

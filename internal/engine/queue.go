@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// MaxChunk is the most items that change hands under one lock. Beyond 64 the
-// lock is no longer what costs; see docs/adr/0004-one-engine.md.
+// MaxChunk is the most items that change hands under one lock; for the choice see
+// docs/adr/0004-one-engine.md.
 const MaxChunk = 64
 
 // What a put says when the item did not go in.
