@@ -55,10 +55,7 @@ func (s *batched[T]) driveTimed(b *batch[T]) {
 	t := q.NewTaker()
 	timer := time.NewTimer(s.maxWait)
 	timer.Stop()
-	seg.drain = func() {
-		for t.Next(0) { // nobody wants them
-		}
-	}
+	seg.drain = t.Drain
 	seg.rest = func() {
 		defer timer.Stop()
 		for {
@@ -83,10 +80,7 @@ func (s *batched[T]) driveTimed(b *batch[T]) {
 				wanted = b.flush()
 			}
 			if !wanted {
-				if seg.Live() {
-					seg.Stop()
-				}
-				seg.drain()
+				seg.leave(seg.Scope)
 				return
 			}
 		}

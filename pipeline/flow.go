@@ -112,6 +112,15 @@ func (seg *segment) resume() {
 	}
 }
 
+// leave ends the scope of what feeds the segment, if it has not ended by itself, and
+// waits for it.
+func (seg *segment) leave(sc *engine.Scope) {
+	if sc.Live() {
+		sc.Stop()
+	}
+	seg.drain()
+}
+
 // wanted reports whether items are still passed on: as long as the scope lives,
 // and behind that as results that say that they were canceled.
 func (seg *segment) wanted() bool { return seg.Live() || !seg.Drops() }
@@ -149,10 +158,7 @@ func feedFrom[T any](s step[T], sc *engine.Scope, q *engine.Queue[item[T]], done
 func driveQueue[T any](seg *segment, q *engine.Queue[item[T]], emit func(*item[T]) bool) {
 	t := q.NewTaker()
 	sc := seg.Scope
-	seg.drain = func() {
-		for t.Next(0) { // nobody wants them
-		}
-	}
+	seg.drain = t.Drain
 	seg.rest = func() {
 		for {
 			it := t.Claim()
@@ -164,10 +170,7 @@ func driveQueue[T any](seg *segment, q *engine.Queue[item[T]], emit func(*item[T
 				continue
 			}
 			if !emit(it) {
-				if sc.Live() {
-					sc.Stop()
-				}
-				seg.drain()
+				seg.leave(sc)
 				return
 			}
 		}

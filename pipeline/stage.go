@@ -111,12 +111,13 @@ func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 
 func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
 	returned := false
-	wanted = true
+	c.wanted = true
 	defer func() {
+		c.giving = false
 		// What is emitted goes through other steps: they resolve what ends in them.
 		switch {
 		case returned || c.seg.inBody || c.seg.unwinding:
-		case wanted:
+		case c.wanted:
 			c.out.Value = *new(U) // not the last one again
 			wanted = c.failed(recover())
 		default: // it was cut: what becomes of it then is of no interest
@@ -130,22 +131,34 @@ func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
 		return c.end(err)
 	}
 	if seq != nil {
-		for u := range seq {
-			if !c.seg.Live() {
-				c.seg.Cut()
-				break
-			}
-			c.seg.lap(&c.out.Run, &c.out.Ended)
-			c.out.Value = u
-			if wanted = c.emit(&c.out); !wanted {
-				break
-			}
-			c.seg.start()
+		if c.yield == nil {
+			c.yield = c.give
 		}
+		c.giving = true
+		seq(c.yield)
 	}
 	returned = true
 	c.seg.mark = 0 // what went by since the last output belongs to none
-	return wanted
+	return c.wanted
+}
+
+// give emits one output of a sequence, and reports whether it may go on.
+func (c *call[U]) give(u U) bool {
+	switch {
+	case !c.giving:
+		panic(engine.YieldedLate)
+	case !c.seg.Live():
+		c.seg.Cut()
+		c.giving = false
+		return false
+	}
+	c.seg.lap(&c.out.Run, &c.out.Ended)
+	c.out.Value = u
+	c.wanted = c.emit(&c.out)
+	if c.giving = c.wanted; c.wanted {
+		c.seg.start()
+	}
+	return c.wanted
 }
 
 // call is what a fused step with a user's function needs in a run.
@@ -154,6 +167,12 @@ type call[U any] struct {
 	wrap func(int, error) error
 	emit func(*item[U]) bool
 	out  item[U] // one for the whole run: emit does not keep it
+
+	// For a sequence of outputs: its yield, one for the whole run, since the body of
+	// a range loop would be an allocation for each input; whether it may be called;
+	// and what emit said last.
+	yield          func(U) bool
+	giving, wanted bool
 }
 
 // driveCalls drives a fused step that calls do for each item of up.

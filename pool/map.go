@@ -35,14 +35,12 @@ func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 		// The caller is one of those that work.
 		mayJoin: min(p.workers, len(ins)) - 1,
 	}
-	var cancel context.CancelCauseFunc
-	m.ctx, cancel = p.bound(ctx)
-	m.cancel = cancel
+	m.ctx, m.cancel = p.bound(ctx)
 	m.joining, m.noMore = context.WithCancel(m.ctx)
 	defer func() { // also if the function ends this goroutine
 		m.noMore()
 		m.helpers.Wait()
-		cancel(context.Canceled)
+		m.cancel(context.Canceled)
 	}()
 	if len(ins) == 0 {
 		return m.outs, nil

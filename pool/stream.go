@@ -47,8 +47,7 @@ func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[r
 		t := out.NewTaker()
 		defer func() { // whatever ends the loop
 			sc.Stop()
-			for t.Next(0) { // nobody wants them
-			}
+			t.Drain()
 			sc.Settle() //nolint:errcheck // errors are results here
 		}()
 		for t.Next(0) {

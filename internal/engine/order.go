@@ -24,6 +24,9 @@ type slot[T any] struct {
 	many  []T // guarded by q.mu
 }
 
+// keptOutputs is how much room for outputs a slot keeps for its next input.
+const keptOutputs = 8
+
 // The states of a slot.
 const (
 	slotOpen    = iota // nothing yet
@@ -150,7 +153,9 @@ func (o *Order[T]) releaseLocked() {
 			if state == slotGrowing || left > 0 {
 				break
 			}
-			s.many = nil
+			if cap(s.many) > keptOutputs {
+				s.many = nil
+			}
 		}
 		s.state.Store(slotOpen)
 		o.head++

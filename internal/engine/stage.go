@@ -80,6 +80,13 @@ type worker[In, Out any] struct {
 	order *Order[Item[Out]]
 	part  *part // for outputs of Flat that wait for their turn
 	parts bool  // the item at hand has given some already
+
+	// What Flat's sequences get as yield, and whom it gives for: one for all, since
+	// the body of a range loop would be an allocation for each call.
+	yield  func(Out) bool
+	giving bool
+	taker  *Taker[Item[In]]
+	item   *Item[In]
 }
 
 // Begin starts a chunk.
@@ -158,17 +165,12 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	w.calling = true
 	seq, err := s.Flat(w.ctx, it.Value)
 	if err == nil && seq != nil {
-		for v := range seq {
-			if s.Scope.Timed {
-				w.lap(&it.Run, &it.Ended)
-			}
-			out := Next(it, v)
-			w.emitPart(t, &out)
-			if !s.Scope.Live() {
-				s.Scope.Cut()
-				break
-			}
+		if w.yield == nil {
+			w.yield = w.give
 		}
+		w.giving, w.taker, w.item = true, t, it
+		seq(w.yield)
+		w.giving, w.item = false, nil
 	}
 	w.calling = false
 	if s.Scope.Timed {
@@ -183,13 +185,34 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	w.finish(t)
 }
 
+// give passes on one output of the item at hand, and reports whether more are wanted.
+func (w *worker[In, Out]) give(v Out) bool {
+	if !w.giving {
+		panic(YieldedLate)
+	}
+	s := w.stage.Scope
+	if s.Timed {
+		w.lap(&w.item.Run, &w.item.Ended)
+	}
+	out := Next(w.item, v)
+	w.emitPart(w.taker, &out)
+	if w.giving = s.Live(); !w.giving {
+		s.Cut()
+	}
+	return w.giving
+}
+
+// YieldedLate is the panic of a sequence that goes on after yield has said that no
+// more is wanted, as in a range loop.
+const YieldedLate = "sequence called yield after it returned false or the loop ended"
+
 // Failed resolves an item whose call panicked or ended its goroutine.
 func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 	if !w.calling { // what is waited for before a call has failed
 		w.refuse(t, it, err)
 		return
 	}
-	w.calling = false
+	w.calling, w.giving, w.item = false, false, nil
 	var none Out
 	out := Next(it, none)
 	out.Attempt, out.Worker = 1, w.id

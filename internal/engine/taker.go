@@ -115,6 +115,12 @@ func (t *Taker[T]) Next(now int64) bool {
 	return ok
 }
 
+// Drain throws away all that comes until the queue is closed and empty.
+func (t *Taker[T]) Drain() {
+	for t.Next(0) { // nobody wants them
+	}
+}
+
 // NextBefore is Next with an end to the waiting: it returns ok false also when
 // timeout fires first. more tells the two apart: true if the queue may yet give.
 func (t *Taker[T]) NextBefore(timeout <-chan time.Time) (ok, more bool) {
