@@ -169,7 +169,9 @@ func driveQueue[T any](seg *segment, q *engine.Queue[item[T]], emit func(*item[T
 				seg.mark = t.Started()
 				continue
 			}
-			if !emit(it) {
+			// The look comes first: once the run is over, an item may be here
+			// although one before it was dropped.
+			if !seg.wanted() || !emit(it) {
 				seg.leave(sc)
 				return
 			}
