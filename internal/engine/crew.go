@@ -37,7 +37,9 @@ type Crew[T any] struct {
 	wg   *sync.WaitGroup
 
 	// Guarded by q.mu.
+	size   int  // how many there may be
 	active int  // started and not ended
+	parted int  // of the active those that were sent home
 	hired  int  // ever started
 	over   bool // done was called or is about to be
 }
@@ -47,9 +49,9 @@ type Crew[T any] struct {
 // The goroutines are counted in wg, in which the caller must hold a count of
 // its own until it has closed the queue.
 func NewCrew[T any](q *Queue[T], workers int, wg *sync.WaitGroup, open func(worker int) Handler[T], done func()) *Crew[T] {
-	c := &Crew[T]{q: q, open: open, done: done, wg: wg}
+	c := &Crew[T]{q: q, open: open, done: done, wg: wg, size: workers}
 	q.mu.Lock()
-	q.spare, q.start = workers, c.hireLocked
+	q.spare, q.start, q.drained = workers, c.hireLocked, func() { c.leave(nil) }
 	q.setHungryLocked(true) // whoever is to be started is idle until then
 	q.unlock(nil)
 	return c
@@ -71,7 +73,59 @@ func (c *Crew[T]) hireLocked() *Taker[T] {
 // Close closes the queue.
 func (c *Crew[T]) Close() {
 	c.q.Close()
-	c.leave(0)
+	c.leave(nil)
+}
+
+// Resize sets how many workers there may be, at least one. Those that are too many
+// end, the idle ones first, the others when they have handled what they hold.
+func (c *Crew[T]) Resize(workers int) {
+	q := c.q
+	q.mu.Lock()
+	c.size = workers
+	stay := c.active - c.parted // some of them have not noticed yet
+	if back := min(max(workers-stay, 0), q.leaving); back > 0 {
+		q.leaving -= back
+		c.parted -= back
+		stay += back
+	}
+	gone := c.partLocked(stay - workers)
+	more := max(stay-workers, 0) - gone.depth()
+	q.leaving += more
+	c.parted += more
+	q.spare = max(workers-(c.active-c.parted), 0)
+	q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
+	gone.rouseAll()
+}
+
+// Trim ends idle workers until no more than keep are left, or none is idle. They are
+// started again when there is work for them.
+func (c *Crew[T]) Trim(keep int) {
+	q := c.q
+	q.mu.Lock()
+	gone := c.partLocked(c.active - c.parted - keep)
+	q.spare = max(c.size-(c.active-c.parted), 0)
+	q.unlock(q.balanceLocked(false))
+	gone.rouseAll()
+}
+
+// partLocked sends n idle workers home, or as many as there are: those that have
+// been idle for longest. It returns them as a stack.
+func (c *Crew[T]) partLocked(n int) *Taker[T] {
+	n = min(n, c.q.idle.depth())
+	if n <= 0 {
+		return nil
+	}
+	last := &c.q.idle
+	for range c.q.idle.depth() - n {
+		last = &(*last).under
+	}
+	gone := *last
+	*last = nil
+	for t := gone; t != nil; t = t.under {
+		t.parked, t.sent = false, true
+	}
+	c.parted += n
+	return gone
 }
 
 // work is a worker's life. resumed says that another goroutine has left it in the
@@ -94,7 +148,7 @@ func (c *Crew[T]) work(t *Taker[T], h Handler[T], resumed bool) {
 		now = h.End()
 	}
 	ended = true
-	c.leave(1)
+	c.leave(t)
 }
 
 // stretch handles items until the chunk is done, or a call panics: then it returns
@@ -122,12 +176,18 @@ func Caught(recovered any) error {
 	return &result.PanicError{Value: r.Value, Stack: r.Stack}
 }
 
-// leave takes n workers off and calls done behind the last one.
-func (c *Crew[T]) leave(n int) {
+// leave takes the worker with t off, nil for none, and calls done behind the last
+// one.
+func (c *Crew[T]) leave(t *Taker[T]) {
 	q := c.q
 	q.mu.Lock()
-	c.active -= n
-	last := c.active == 0 && q.closed && q.items.size == 0 && !c.over
+	if t != nil {
+		c.active--
+		if t.sent {
+			c.parted--
+		}
+	}
+	last := c.active == 0 && q.overLocked() && !c.over
 	c.over = c.over || last
 	q.unlock(nil)
 	if last {

@@ -95,7 +95,7 @@ func TestWorkersAreStartedWhenNeeded(t *testing.T) {
 			}
 			synctest.Wait()
 			require.EqualValues(t, 3, started.Load())
-			require.NotZero(t, q.Len())
+			require.NotZero(t, length(q))
 			close(release)
 		})
 		for i := range c.seen {

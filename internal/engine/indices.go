@@ -68,6 +68,12 @@ func (r *Runner) Claim() (i int, ok bool) {
 	return r.base + next - 1, true
 }
 
+// Left reports whether there is anything left of the range at hand.
+func (r *Runner) Left() bool {
+	next, end := unpack(r.span.Load())
+	return next < end
+}
+
 // Next gets the next range. It returns false when all numbers have been taken.
 func (r *Runner) Next() bool {
 	x := r.x
@@ -102,11 +108,14 @@ func unpack(span uint64) (next, end int) { return int(span >> 32), int(uint32(sp
 
 // cutHalf cuts the later half off a span, and says where it starts and how long
 // it is; n is 0 if nothing is left. The owner may hand out places meanwhile.
-func cutHalf(span *atomic.Uint64) (first, n int) {
+func cutHalf(span *atomic.Uint64) (first, n int) { return cut(span, 2) }
+
+// cut cuts the share that is one in parts, rounded up, off the end of a span.
+func cut(span *atomic.Uint64, parts int) (first, n int) {
 	for {
 		was := span.Load()
 		next, end := unpack(was)
-		if n = (end - next + 1) / 2; n <= 0 {
+		if n = (end - next + parts - 1) / parts; n <= 0 {
 			return 0, 0
 		}
 		if span.CompareAndSwap(was, uint64(next)<<32|uint64(end-n)) {

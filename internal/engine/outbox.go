@@ -18,15 +18,20 @@ type Outbox[T any] struct {
 
 	// Guarded by q.mu.
 	taken   int        // passed on already
-	next    *Outbox[T] // in a line
-	refused bool       // the queue was closed while this waited
+	before  *Outbox[T] // in a line
+	next    *Outbox[T]
+	served  bool // it does not wait any more
+	refused bool // the queue was closed while this waited
 
 	wake chan struct{} // one token each time it waits
 
-	// beforeWait, if set, is called before waiting for room, and admitted, under
-	// q.mu, when what had to wait goes in.
+	// beforeWait, if set, is called before waiting for room.
 	beforeWait func()
-	admitted   func()
+
+	// single says that this is a Put that waits, and entry what becomes of it if it
+	// does not go into the ring.
+	single bool
+	entry  *Entry[T]
 }
 
 // firstOutbox is how many items a new outbox holds back. It doubles each time
@@ -73,6 +78,7 @@ func (b *Outbox[T]) Flush() (waited bool) {
 	b.published.Store(int64(b.used))
 	b.moveLocked()
 	if b.taken < b.used {
+		b.served = false
 		q.blocked.add(b)
 		q.unlock(q.balanceLocked(true))
 		if b.beforeWait != nil {
@@ -93,17 +99,23 @@ func (b *Outbox[T]) Flush() (waited bool) {
 
 // moveLocked moves what is ready into the ring, as far as there is room.
 func (b *Outbox[T]) moveLocked() {
+	q := b.q
 	ready := b.buf[b.taken:b.published.Load()]
-	if room := b.q.limit - b.q.items.size; len(ready) > room {
+	if room := max(q.roomLocked(), 0); len(ready) > room {
 		ready = ready[:room]
 	}
 	if len(ready) == 0 {
 		return
 	}
-	if b.admitted != nil {
-		b.admitted()
+	if b.single && q.Admitted != nil {
+		q.Admitted(ready[0], true)
 	}
-	b.q.items.pushAll(ready)
+	q.accepted += uint64(len(ready))
+	if b.entry != nil {
+		q.enterLocked(b.entry)
+	} else {
+		q.items.pushAll(ready)
+	}
 	clear(ready)
 	b.taken += len(ready)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // MaxChunk is the most items that change hands under one lock; for the choice see
@@ -32,9 +33,17 @@ const cacheLine = 64
 // channel operation and no other lock happens under it. Every step under mu
 // ends in unlock, which does outside what the step has found to be done.
 type Queue[T any] struct {
-	// Dead, if set, says of an item that nobody wants it any more. It is called
-	// under mu. Who makes an item so calls [Queue.Bury].
+	// The fields up to limit may be set before the queue is used, and are called
+	// under mu.
+
+	// Dead says of an item that nobody wants it any more. Who makes an item so
+	// calls [Queue.Bury].
 	Dead func(T) bool
+	// Admitted is told of an item that has gone in by Put, Enter or the like, and
+	// whether it had to wait for room.
+	Admitted func(v T, waited bool)
+	// Age is the clock reading from which an item counts beside entries of the lane.
+	Age func(T) int64
 
 	limit int
 	clock Clock
@@ -47,18 +56,29 @@ type Queue[T any] struct {
 	_  [cacheLine]byte // what every put reads is not what every step writes
 	mu sync.Mutex
 
-	items  ring[T]
-	taken  uint64 // items that left the ring: the sequence number of its head
-	closed bool
+	items    ring[T]
+	taken    uint64 // items that left the ring: the sequence number of its head
+	accepted uint64 // items that went in, by whichever way
+	closed   bool
+	held     bool // nothing is to be taken for now
+
+	// lane has the items that do not simply go first in, first out; nil until
+	// there is one. alarm is set to the time at which the next of them is due.
+	lane     *lane[T]
+	aging    int64
+	capacity int64
+	alarm    *time.Timer
+	alarmAt  int64 // 0: not set
 
 	// Takers. At most one of them is on the way at any time; who arrives and
 	// leaves something behind sends the next.
-	takers   []*Taker[T]
 	idle     *Taker[T] // a stack: the last to park is the first to be roused
 	onTheWay bool
-	chunks   int              // takers that took more than one item and have not come back
+	loaded   []*Taker[T]      // those that took more than one item and have not come back
 	spare    int              // takers that could still be started
-	start    func() *Taker[T] // makes one of them; called under mu
+	leaving  int              // takers that are to end although there may be work
+	start    func() *Taker[T] // makes one of the spare ones; called under mu
+	drained  func()           // called, without mu, when the closed queue was emptied by other than a taker
 
 	// Producers.
 	boxes   []*Outbox[T]
@@ -82,13 +102,17 @@ func NewQueue[T any](clock Clock, limit int) *Queue[T] {
 
 // Put adds one item and waits while the queue is full, until ctx ends or the
 // queue is closed. Callers that wait are served in the order in which they came.
-// admitted is called, under the lock, when an item that had to wait goes in.
-func (q *Queue[T]) Put(ctx context.Context, v T, admitted func()) error {
+func (q *Queue[T]) Put(ctx context.Context, v T) error { return q.put(ctx, v, nil) }
+
+// Enter is Put for an item that does not simply go first in, first out.
+func (q *Queue[T]) Enter(ctx context.Context, e *Entry[T]) error { return q.put(ctx, e.Value, e) }
+
+func (q *Queue[T]) put(ctx context.Context, v T, e *Entry[T]) error {
 	q.mu.Lock()
 	if q.closed || !q.fullLocked() {
-		return q.putLocked(v)
+		return q.putLocked(v, e)
 	}
-	b := &Outbox[T]{q: q, buf: []T{v}, used: 1, wake: make(chan struct{}, 1), admitted: admitted}
+	b := &Outbox[T]{q: q, buf: []T{v}, used: 1, wake: make(chan struct{}, 1), single: true, entry: e}
 	b.published.Store(1)
 	q.blocked.add(b)
 	q.unlock(nil)
@@ -97,7 +121,10 @@ func (q *Queue[T]) Put(ctx context.Context, v T, admitted func()) error {
 	case <-b.wake:
 	case <-ctx.Done():
 		q.mu.Lock()
-		gone := q.blocked.remove(b)
+		gone := !b.served
+		if gone {
+			q.blocked.remove(b)
+		}
 		q.unlock(nil)
 		if gone {
 			return context.Cause(ctx)
@@ -111,36 +138,89 @@ func (q *Queue[T]) Put(ctx context.Context, v T, admitted func()) error {
 }
 
 // TryPut adds one item or says at once why not: ErrFull or ErrClosed.
-func (q *Queue[T]) TryPut(v T) error {
+func (q *Queue[T]) TryPut(v T) error { return q.tryPut(v, nil) }
+
+// TryEnter is TryPut for an item that does not simply go first in, first out.
+func (q *Queue[T]) TryEnter(e *Entry[T]) error { return q.tryPut(e.Value, e) }
+
+func (q *Queue[T]) tryPut(v T, e *Entry[T]) error {
 	q.mu.Lock()
 	if !q.closed && q.fullLocked() {
 		q.unlock(nil)
 		return ErrFull
 	}
-	return q.putLocked(v)
+	return q.putLocked(v, e)
+}
+
+// Replace adds one item, which is e's if that is not nil. If the queue is full it
+// takes out the oldest one for it and returns that. The error is nil or ErrClosed.
+func (q *Queue[T]) Replace(v T, e *Entry[T]) (dropped T, full bool, err error) {
+	q.mu.Lock()
+	if full = !q.closed && q.fullLocked(); full {
+		dropped = q.dropLocked()
+	}
+	return dropped, full, q.putLocked(v, e)
+}
+
+// dropLocked takes out the oldest item.
+func (q *Queue[T]) dropLocked() T {
+	if q.lane != nil {
+		e := q.lane.oldest()
+		if e != nil && (q.items.size == 0 || q.Age(e.Value) < q.Age(q.items.first())) {
+			q.lane.remove(e)
+			q.movedLocked()
+			return e.Value
+		}
+	}
+	var first [1]T
+	q.items.shift(first[:])
+	q.taken++
+	return first[0]
 }
 
 // putLocked adds v, for which there is room, and unlocks.
-func (q *Queue[T]) putLocked(v T) error {
+func (q *Queue[T]) putLocked(v T, e *Entry[T]) error {
 	if q.closed {
 		q.unlock(nil)
 		return ErrClosed
 	}
-	q.items.push(v)
-	q.unlock(q.balanceLocked(true))
+	if q.Admitted != nil {
+		q.Admitted(v, false)
+	}
+	q.accepted++
+	if e != nil {
+		q.enterLocked(e)
+	} else {
+		q.items.push(v)
+	}
+	q.unlock(q.balanceLocked(q.openLocked()))
 	return nil
 }
 
+// sizeLocked is how many items are in the queue.
+func (q *Queue[T]) sizeLocked() int {
+	if q.lane == nil {
+		return q.items.size
+	}
+	return q.items.size + q.lane.size
+}
+
+// roomLocked is how many more may go in.
+func (q *Queue[T]) roomLocked() int { return q.limit - q.sizeLocked() }
+
+// overLocked reports whether there is nothing in the queue and never will be.
+func (q *Queue[T]) overLocked() bool { return q.closed && q.sizeLocked() == 0 }
+
 // fullLocked reports whether there is no room, also after dead items are gone.
 func (q *Queue[T]) fullLocked() bool {
-	if q.items.size < q.limit {
+	if q.roomLocked() > 0 {
 		return false
 	}
 	if q.dead > 0 {
 		q.dead = 0
 		q.items.remove(q.Dead)
 	}
-	return q.items.size >= q.limit
+	return q.roomLocked() <= 0
 }
 
 // Bury says that an item which was put has died: it leaves its place to others at
@@ -151,9 +231,16 @@ func (q *Queue[T]) Bury() {
 	left := false
 	if q.blocked.first != nil && !q.fullLocked() {
 		q.refillLocked()
-		left = true
+		left = q.openLocked()
 	}
 	q.unlock(q.balanceLocked(left))
+}
+
+// Hold says whether takers are to be given nothing for now.
+func (q *Queue[T]) Hold(held bool) {
+	q.mu.Lock()
+	q.held = held
+	q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
 }
 
 // Close ends the intake: a Put that waits or comes later gets ErrClosed, and
@@ -162,20 +249,20 @@ func (q *Queue[T]) Bury() {
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true
-	for b := q.blocked.pop(); b != nil; b = q.blocked.pop() {
-		b.refused = true
-		q.served.add(b)
+	for q.blocked.first != nil {
+		q.blocked.first.refused = true
+		q.serveLocked()
 	}
 	idle := q.dismissLocked()
 	q.unlock(nil)
 	idle.rouseAll()
 }
 
-// Len returns how many items wait in the queue.
-func (q *Queue[T]) Len() int {
+// Counts returns how many items wait in the queue, and how many ever went in.
+func (q *Queue[T]) Counts() (waiting int, accepted uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.items.size
+	return q.sizeLocked(), q.accepted
 }
 
 // unlock ends a step under mu and then wakes whom the step has found: the
@@ -225,8 +312,8 @@ func (q *Queue[T]) balanceLocked(left bool) *Taker[T] {
 			return nil
 		}
 	}
-	if q.chunks == 0 && !q.openLocked() {
-		return nil // behind a full window; it rouses when it moves
+	if q.held || len(q.loaded) == 0 && !q.openLocked() {
+		return nil // behind a full window, which rouses when it moves
 	}
 	q.setHungryLocked(false)
 	q.onTheWay = true
@@ -247,9 +334,15 @@ func (q *Queue[T]) setHungryLocked(v bool) {
 	}
 }
 
-// openLocked reports whether the item at the head may be taken.
+// openLocked reports whether something may be taken, from the ring or the lane.
 func (q *Queue[T]) openLocked() bool {
-	return q.items.size > 0 && (q.window == nil || q.window.room(q.taken) > 0)
+	switch {
+	case q.held:
+		return false
+	case q.items.size > 0:
+		return q.window == nil || q.window.room(q.taken) > 0
+	}
+	return q.lane != nil && q.lane.best() != nil
 }
 
 // collectLocked moves what producers hold back into the ring, as far as there
@@ -267,15 +360,22 @@ func (q *Queue[T]) collectLocked() bool {
 
 // refillLocked gives the room that a take has made to those that wait for it.
 func (q *Queue[T]) refillLocked() {
-	for b := q.blocked.first; b != nil && q.items.size < q.limit; b = q.blocked.first {
+	for b := q.blocked.first; b != nil && q.roomLocked() > 0; b = q.blocked.first {
 		b.moveLocked()
 		if b.taken == b.used {
-			q.served.add(q.blocked.pop())
+			q.serveLocked()
 		}
 	}
 	if q.order != nil {
 		q.order.releaseLocked()
 	}
+}
+
+// serveLocked has the first of those that wait for room woken.
+func (q *Queue[T]) serveLocked() {
+	b := q.blocked.pop()
+	b.served = true
+	q.served.add(b)
 }
 
 // dismissLocked empties the stack of idle takers, so that each looks again
@@ -303,43 +403,33 @@ func (q *Queue[T]) unparkLocked(t *Taker[T]) {
 type line[T any] struct{ first, last *Outbox[T] }
 
 func (l *line[T]) add(b *Outbox[T]) {
-	if l.last == nil {
+	if b.before = l.last; b.before == nil {
 		l.first = b
 	} else {
-		l.last.next = b
+		b.before.next = b
 	}
 	l.last = b
 }
 
 func (l *line[T]) pop() *Outbox[T] {
 	b := l.first
-	if b == nil {
-		return nil
+	if b != nil {
+		l.remove(b)
 	}
-	if l.first = b.next; l.first == nil {
-		l.last = nil
-	}
-	b.next = nil
 	return b
 }
 
-// remove takes b out of the line and reports whether it was in it.
-func (l *line[T]) remove(b *Outbox[T]) bool {
-	var before *Outbox[T]
-	for at := l.first; at != nil; before, at = at, at.next {
-		if at != b {
-			continue
-		}
-		if before == nil {
-			l.first = b.next
-		} else {
-			before.next = b.next
-		}
-		if l.last == b {
-			l.last = before
-		}
-		b.next = nil
-		return true
+// remove takes b out of the line, in which it must be.
+func (l *line[T]) remove(b *Outbox[T]) {
+	if b.before == nil {
+		l.first = b.next
+	} else {
+		b.before.next = b.next
 	}
-	return false
+	if b.next == nil {
+		l.last = b.before
+	} else {
+		b.next.before = b.before
+	}
+	b.next, b.before = nil, nil
 }

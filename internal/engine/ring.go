@@ -30,6 +30,20 @@ func (r *ring[T]) pushAll(vs []T) {
 	r.size += len(vs)
 }
 
+// pushFront puts vs back in front of all others.
+func (r *ring[T]) pushFront(vs []T) {
+	if r.size+len(vs) > len(r.buf) {
+		r.grow(r.size + len(vs))
+	}
+	r.head = (r.head - len(vs)) & (len(r.buf) - 1)
+	n := copy(r.buf[r.head:], vs)
+	copy(r.buf, vs[n:])
+	r.size += len(vs)
+}
+
+// first is the oldest item; there must be one.
+func (r *ring[T]) first() T { return r.buf[r.head] }
+
 // shift moves the oldest items into dst, as many as fit it, and says how many.
 // The places they leave are cleared, so that the ring keeps nothing alive.
 func (r *ring[T]) shift(dst []T) int {

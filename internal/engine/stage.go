@@ -12,10 +12,17 @@ type Func[In, Out any] func(context.Context, In) (Out, error)
 // FlatFunc makes a sequence of outputs of one input.
 type FlatFunc[In, Out any] func(context.Context, In) (iter.Seq[Out], error)
 
+// Slot is the right to make one call at a time, and the worker that makes it.
+type Slot interface {
+	Worker() int
+	// Recalled says that the slot is to be given back before the next call.
+	Recalled() bool
+}
+
 // Places is where a stage gets the slots for its calls.
 type Places interface {
-	Acquire(ctx context.Context) (*Slot, error)
-	Release(slot *Slot)
+	Acquire(ctx context.Context) (Slot, error)
+	Release(slot Slot)
 }
 
 // ErrSkip is what a Func of our own returns for an input that has no output.
@@ -39,7 +46,9 @@ type Stage[In, Out any] struct {
 	// Slots, if set, are shared with others: each chunk needs one. Bind makes
 	// the context of a worker's calls, and what tells it of its slot.
 	Slots Places
-	Bind  func(context.Context) (context.Context, func(*Slot))
+	Bind  func(context.Context) (context.Context, func(Slot))
+	// Calls, if set, tells how many calls Map has made for its last input.
+	Calls func(context.Context) int32
 }
 
 // Run puts the stage between two queues. It returns the crew, to be closed when
@@ -69,8 +78,8 @@ type worker[In, Out any] struct {
 	stage *Stage[In, Out]
 	id    int32
 	ctx   context.Context //nolint:containedctx // what its calls get
-	slot  *Slot
-	bind  func(*Slot)
+	slot  Slot
+	bind  func(Slot)
 
 	calling bool  // the function runs
 	mark    int64 // clock reading at the end of the last call, which is the start of the next
@@ -121,7 +130,8 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		w.cancel(t, it)
 		return
 	}
-	if s.Slots != nil && w.slot == nil {
+	if s.Slots != nil && (w.slot == nil || w.slot.Recalled()) {
+		w.release()
 		if err := w.acquire(); err != nil {
 			w.refuse(t, it, err)
 			return
@@ -147,6 +157,9 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	}
 	if s.Scope.Timed {
 		w.lap(&out.Run, &out.Ended)
+	}
+	if s.Calls != nil {
+		out.Attempt = s.Calls(w.ctx)
 	}
 	switch err {
 	case nil:
@@ -218,6 +231,9 @@ func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 	out.Attempt, out.Worker = 1, w.id
 	if w.stage.Scope.Timed {
 		w.lap(&out.Run, &out.Ended)
+	}
+	if w.stage.Calls != nil {
+		out.Attempt = w.stage.Calls(w.ctx)
 	}
 	w.fail(t, &out, err)
 }
@@ -308,7 +324,10 @@ func (w *worker[In, Out]) acquire() error {
 	if err != nil {
 		return err
 	}
-	w.slot, w.id = slot, int32(slot.ID)
+	if w.ctx.Err() != nil { // the call before it was halted
+		w.ctx, w.bind = s.Bind(s.Scope.Ctx)
+	}
+	w.slot, w.id = slot, int32(slot.Worker())
 	w.bind(slot)
 	w.mark = s.Scope.Clock.Now()
 	return nil

@@ -36,7 +36,8 @@ type Taker[T any] struct {
 	under  *Taker[T] // the next idle one
 	parked bool      // in the stack of the idle
 	roused bool      // on the way
-	many   bool      // counted in q.chunks
+	sent   bool      // home: it ends although there may be work
+	place  int       // in q.loaded, counted from 1; 0: not in it
 
 	// begin, if set, is what the first rouse calls instead of a wake.
 	begin func()
@@ -52,9 +53,7 @@ func (q *Queue[T]) NewTaker() *Taker[T] {
 }
 
 func (q *Queue[T]) newTakerLocked() *Taker[T] {
-	t := &Taker[T]{q: q, wake: make(chan struct{}, 1)}
-	q.takers = append(q.takers, t)
-	return t
+	return &Taker[T]{q: q, wake: make(chan struct{}, 1)}
 }
 
 // rouse starts or wakes a taker that balanceLocked chose; nil is nobody.
@@ -78,6 +77,15 @@ func (t *Taker[T]) rouseAll() {
 		t.wake <- struct{}{}
 		t = under
 	}
+}
+
+// depth is how long a stack of takers is.
+func (t *Taker[T]) depth() int {
+	n := 0
+	for ; t != nil; t = t.under {
+		n++
+	}
+	return n
 }
 
 // Claim hands out the next item of the chunk; nil when there is none left. The
@@ -131,19 +139,23 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 	t.forget(now)
 	q := t.q
 	q.mu.Lock()
-	if t.many {
-		t.many = false
-		q.chunks--
-	}
+	t.unloadLocked()
 	for {
 		if t.roused {
 			t.roused, q.onTheWay = false, false
+		}
+		if t.sent || q.leaving > 0 {
+			if !t.sent {
+				t.sent, q.leaving = true, q.leaving-1
+			}
+			q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
+			return false, false
 		}
 		if t.takeLocked() || q.collectLocked() && t.takeLocked() || t.stealLocked() {
 			t.leave(now)
 			return true, true
 		}
-		if q.closed && q.items.size == 0 {
+		if q.overLocked() {
 			q.unlock(nil)
 			return false, false
 		}
@@ -179,9 +191,9 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 func (t *Taker[T]) leave(now int64) {
 	q := t.q
 	q.refillLocked()
-	o := q.balanceLocked(t.many || q.openLocked() || q.loosenedLocked())
+	o := q.balanceLocked(t.place > 0 || q.openLocked() || q.loosenedLocked())
 	var done *Taker[T]
-	if q.closed && q.items.size == 0 {
+	if q.overLocked() {
 		done = q.dismissLocked()
 	}
 	q.unlock(o)
@@ -209,18 +221,26 @@ func (t *Taker[T]) forget(now int64) {
 // pace of t and the window let through.
 func (t *Taker[T]) takeLocked() bool {
 	q := t.q
+	if q.held {
+		return false
+	}
 	n := min(q.items.size, t.pace.fit(MaxChunk))
+	if e, waits := q.nextEntryLocked(); e != nil {
+		q.lane.take(e)
+		t.roomFor(1)
+		t.chunk[0] = e.Value
+		t.holdLocked(1)
+		return true
+	} else if waits {
+		n = min(n, 1) // nobody takes in hand what an entry may go before
+	}
 	if q.window != nil {
 		n = min(n, q.window.room(q.taken))
 	}
 	if n <= 0 {
 		return false
 	}
-	if n > 1 && len(t.chunk) < n {
-		t.chunk = make([]T, min(max(n, 2*len(t.chunk)), MaxChunk))
-	} else if t.chunk == nil {
-		t.chunk = make([]T, 1)
-	}
+	t.roomFor(n)
 	q.items.shift(t.chunk[:n])
 	t.base = q.taken
 	q.taken += uint64(n)
@@ -228,16 +248,24 @@ func (t *Taker[T]) takeLocked() bool {
 	return true
 }
 
+// roomFor makes the chunk long enough for n items.
+func (t *Taker[T]) roomFor(n int) {
+	switch {
+	case len(t.chunk) >= n:
+	case n == 1:
+		t.chunk = make([]T, 1)
+	default:
+		t.chunk = make([]T, min(max(n, 2*len(t.chunk)), MaxChunk))
+	}
+}
+
 // stealLocked takes over the later half of what another taker has not started.
 func (t *Taker[T]) stealLocked() bool {
 	q := t.q
-	if q.chunks == 0 {
+	if q.held {
 		return false
 	}
-	for _, v := range q.takers {
-		if !v.many {
-			continue
-		}
+	for _, v := range q.loaded {
 		first, n := cutHalf(&v.span)
 		if n == 0 {
 			continue
@@ -257,11 +285,11 @@ func (t *Taker[T]) stealLocked() bool {
 
 // loosenedLocked reports whether an idle taker could take over something.
 func (q *Queue[T]) loosenedLocked() bool {
-	if q.chunks == 0 || q.onTheWay || q.idle == nil && q.spare == 0 {
+	if len(q.loaded) == 0 || q.onTheWay || q.idle == nil && q.spare == 0 {
 		return false
 	}
-	for _, v := range q.takers {
-		if next, end := unpack(v.span.Load()); v.many && next < end {
+	for _, v := range q.loaded {
+		if next, end := unpack(v.span.Load()); next < end {
 			return true
 		}
 	}
@@ -274,8 +302,21 @@ func (t *Taker[T]) holdLocked(n int) {
 		return
 	}
 	if n > 1 {
-		t.many = true
-		t.q.chunks++
+		t.q.loaded = append(t.q.loaded, t)
+		t.place = len(t.q.loaded)
 	}
 	t.span.Store(uint64(n))
+}
+
+// unloadLocked takes t off those that hold several items.
+func (t *Taker[T]) unloadLocked() {
+	if t.place == 0 {
+		return
+	}
+	q := t.q
+	last := q.loaded[len(q.loaded)-1]
+	q.loaded[t.place-1], last.place = last, t.place
+	q.loaded[len(q.loaded)-1] = nil
+	q.loaded = q.loaded[:len(q.loaded)-1]
+	t.place = 0
 }
