@@ -6,26 +6,40 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
 )
 
 // callCtx is the context of calls. It knows the slot they run in, and costs
 // nothing but itself until somebody asks for its Done: only then is a context of
 // the standard library made that does the work.
 type callCtx struct {
-	parent  context.Context //nolint:containedctx // it is one
-	life    context.Context //nolint:containedctx // the pool's
-	follows bool            // ends with parent; else parent lends its values only
+	parent context.Context //nolint:containedctx // it is one
+	life   *life
 
-	ended   bool // guarded by mu
-	expired bool // guarded by mu: it ended because parent had
+	slot  atomic.Pointer[slot] // what the call runs in
+	state atomic.Uint64        // of the job that this is the context of; see state
+	job   uint64               // its number; 0: it is no job's
 
-	slot atomic.Pointer[engine.Slot] // what the call runs in
+	mu      sync.Mutex
+	more    *more // what few calls need; made when it is
+	cause   error // set once ended
+	follows bool  // ends with parent; else parent lends its values only
+	ended   bool  // guarded by mu
+	expired bool  // guarded by mu: it ended because parent had
+	nested  bool  // runs in the share of another call
 
-	mu    sync.Mutex
-	made  *madeCtx // once it was asked for
-	share chan struct{}
-	cause error // set once ended
+	retries atomic.Int32 // calls made for the input at hand beyond the first
+}
+
+// life is the context of a pool. A call keeps the pointer, half the size of an
+// interface.
+type life struct{ context.Context } //nolint:containedctx // it is one
+
+// more is what a call has if somebody asks for it. Guarded by callCtx.mu.
+type more struct {
+	made  madeCtx       // what does the work, once somebody wants to know the end
+	share chan struct{} // see shared
+	done  chan struct{} // of the job
 }
 
 // madeCtx is what does the work of a callCtx.
@@ -35,22 +49,63 @@ type madeCtx struct {
 	stop   func() // ends the watch on the pool's life; nil if there is none
 }
 
-func newCallCtx(parent, life context.Context, follows bool) *callCtx {
+func newCallCtx(parent context.Context, life *life, follows bool) *callCtx {
 	return &callCtx{parent: parent, life: life, follows: follows}
 }
 
 // callKey finds the call of a certain pool, known by its life, that a context
 // belongs to.
-type callKey struct{ life context.Context } //nolint:containedctx // as an identity
+type callKey struct{ life *life }
 
 // outerCall returns the call of the pool with that life that ctx belongs to, as
 // long as it runs: a context may outlive its call.
-func outerCall(ctx, life context.Context) *callCtx {
+func outerCall(ctx context.Context, life *life) *callCtx {
 	c, _ := ctx.Value(callKey{life}).(*callCtx)
-	if c == nil || c.slot.Load() == nil {
+	if c == nil || c.slot.Load() == nil || c.status().Terminal() {
 		return nil
 	}
 	return c
+}
+
+// The state of a job is its status, or settling for the moment in which its end is
+// written down, and above that the reading of the pool's clock at which it started,
+// or, if it never did, ended. In one word, so that both change at once.
+const (
+	settling   = 0xff
+	statusBits = 8
+)
+
+func stateOf(status uint64, reading int64) uint64 { return status | uint64(reading)<<statusBits }
+
+// status is that of the job.
+func (c *callCtx) status() result.Status {
+	return statusOf(c.state.Load())
+}
+
+func statusOf(state uint64) result.Status {
+	if s := state & (1<<statusBits - 1); s != settling {
+		return result.Status(s)
+	}
+	return result.Running
+}
+
+// begun is the reading of the clock at which the job started.
+func (c *callCtx) begun() int64 { return int64(c.state.Load() >> statusBits) }
+
+// moreLocked returns what there is more of the call.
+func (c *callCtx) moreLocked() *more {
+	if c.more == nil {
+		c.more = new(more)
+	}
+	return c.more
+}
+
+// madeLocked returns the context that does the work, or nil.
+func (c *callCtx) madeLocked() *madeCtx {
+	if c.more == nil || c.more.made.Context == nil {
+		return nil
+	}
+	return &c.more.made
 }
 
 // Deadline is the parent's, if the call ends with it.
@@ -72,9 +127,9 @@ func (c *callCtx) Done() <-chan struct{} {
 func (c *callCtx) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.made != nil:
-		if err := c.made.Err(); err != nil || c.life.Err() == nil {
+	switch made := c.madeLocked(); {
+	case made != nil:
+		if err := made.Err(); err != nil || c.life.Err() == nil {
 			return err
 		}
 	case c.ended && !c.expired:
@@ -102,7 +157,7 @@ func (c *callCtx) Value(key any) any {
 		return c.parent.Value(key)
 	}
 	c.mu.Lock()
-	made := c.made
+	made := c.madeLocked()
 	if made == nil && (c.ended || c.life.Err() != nil) {
 		made = c.makeLocked() // for context.Cause, which looks for it in here
 	}
@@ -115,11 +170,10 @@ func (c *callCtx) Value(key any) any {
 
 // makeLocked makes the context that does the work.
 func (c *callCtx) makeLocked() *madeCtx {
-	if c.made != nil {
-		return c.made
+	if made := c.madeLocked(); made != nil {
+		return made
 	}
-	m := new(madeCtx)
-	c.made = m
+	m := &c.moreLocked().made
 	switch {
 	case c.ended && c.follows:
 		m.Context, m.cancel = context.WithCancelCause(c.parent) // over: nothing to watch
@@ -156,10 +210,10 @@ func (c *callCtx) endLocked(cause error) {
 		return
 	}
 	c.ended, c.cause = true, cause
-	switch {
-	case c.made != nil:
-		c.made.cancel(cause)
-		c.cause = context.Cause(c.made)
+	switch made := c.madeLocked(); {
+	case made != nil:
+		made.cancel(cause)
+		c.cause = context.Cause(made)
 	case c.follows && c.parent.Err() != nil:
 		c.expired, c.cause = true, context.Cause(c.parent)
 	}
@@ -184,8 +238,8 @@ func (c *callCtx) closeWith(cause error) {
 	c.mu.Lock()
 	c.endLocked(cause)
 	var stop func()
-	if c.made != nil {
-		stop, c.made.stop = c.made.stop, nil
+	if made := c.madeLocked(); made != nil {
+		stop, made.stop = made.stop, nil
 	}
 	c.mu.Unlock()
 	if stop != nil {
@@ -198,10 +252,11 @@ func (c *callCtx) closeWith(cause error) {
 func (c *callCtx) shared() chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.share == nil {
-		c.share = make(chan struct{}, 1)
+	m := c.moreLocked()
+	if m.share == nil {
+		m.share = make(chan struct{}, 1)
 	}
-	return c.share
+	return m.share
 }
 
 // lent ends with one context and has the values of another.

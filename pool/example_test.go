@@ -223,9 +223,9 @@ func ExampleStuckError() {
 	defer cancel()
 	var stuck *pool.StuckError
 	if err := p.Shutdown(ctx); errors.As(err, &stuck) {
-		fmt.Println(stuck.Calls, stuck.Err)
+		fmt.Println(len(stuck.Calls), "call: job", stuck.Calls[0].Job, stuck.Err)
 	}
 	close(gate)
 	<-job.Done()
-	// Output: 1 context deadline exceeded
+	// Output: 1 call: job 1 context deadline exceeded
 }

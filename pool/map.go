@@ -33,7 +33,7 @@ func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 		pool: p, ins: ins, outs: make([]Out, len(ins)),
 		indices: engine.NewIndices(p.clock, len(ins)),
 		// The caller is one of those that work.
-		mayJoin: min(p.workers, len(ins)) - 1,
+		mayJoin: min(p.slots.Workers(), len(ins)) - 1,
 	}
 	m.ctx, m.cancel = p.bound(ctx)
 	m.joining, m.noMore = context.WithCancel(m.ctx)
@@ -45,7 +45,7 @@ func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 	if len(ins) == 0 {
 		return m.outs, nil
 	}
-	hold, err := p.acquire(m.ctx, nil)
+	hold, err := p.acquire(m.ctx, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -106,32 +106,42 @@ func (m *mapping[In, Out]) work(h place) {
 	}()
 	m.ask()
 	c := newCallCtx(m.ctx, m.pool.life, true)
-	c.slot.Store(h.slot)
-	defer c.close()
+	defer func() { c.close() }()
+	h.runs(c)
 	r := m.indices.NewRunner()
 	for r.Next() {
-		m.run(c, r)
-		if h.slots == nil || !h.slots.Crowded() {
-			continue
-		}
-		// Others wait for a slot: take turns.
-		c.slot.Store(nil)
-		h.release()
-		var err error
-		if h.slot, err = h.slots.Acquire(m.joining); err != nil {
-			held = false
-			if m.indices.Left() { // else all have been started meanwhile
-				m.fail(m.pool.why(err))
+		for {
+			recalled := m.run(c, r, h)
+			if !recalled && (h.slots == nil || !h.slots.Crowded()) {
+				break
 			}
-			return
+			// The slot is asked for, or others wait for one: take turns.
+			c.slot.Store(nil)
+			h.release()
+			var err error
+			if h.slot, err = h.slots.Acquire(m.joining); err != nil {
+				held = false
+				if recalled || m.indices.Left() { // else all have been started meanwhile
+					m.fail(m.pool.why(err))
+				}
+				return
+			}
+			if c.Err() != nil && m.ctx.Err() == nil { // the worker was halted
+				c.close()
+				c = newCallCtx(m.ctx, m.pool.life, true)
+			}
+			h.runs(c)
+			if !recalled {
+				break
+			}
 		}
-		c.slot.Store(h.slot)
 	}
 	m.noMore()
 }
 
-// run calls the function on the elements of the range at hand.
-func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner) {
+// run calls the function on the elements of the range at hand. It stops before its
+// end, and reports so, if the slot is asked for.
+func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner, h place) (recalled bool) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -139,14 +149,22 @@ func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner) {
 		}
 	}()
 	p := m.pool
-	for i, ok := r.Claim(); ok; i, ok = r.Claim() {
+	for {
+		if h.slots != nil && h.slot.leave.Load() && r.Left() {
+			returned = true
+			return true
+		}
+		i, ok := r.Claim()
+		if !ok {
+			break
+		}
 		if m.ctx.Err() != nil {
 			m.fail(context.Cause(m.ctx))
 			break
 		}
 		err := p.before(c)
 		if err == nil {
-			m.outs[i], err = p.call(c, m.ins[i])
+			m.outs[i], err = p.perform(c, m.ins[i])
 		}
 		if err != nil {
 			m.fail(err)
@@ -154,6 +172,7 @@ func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner) {
 		}
 	}
 	returned = true
+	return false
 }
 
 // fail ends the run with its first error.

@@ -3,10 +3,8 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
 	"github.com/millstream-go/millstream/result"
@@ -24,6 +22,13 @@ var (
 	// ErrGoexit is the error of an input whose function ended its goroutine
 	// with [runtime.Goexit].
 	ErrGoexit = engine.ErrGoexit
+	// ErrDropped is the cause of the end of a job that made room for another one;
+	// see [DropOldest].
+	ErrDropped = errors.New("pool: dropped from a full queue")
+	// ErrHalted is the cause of the end of a call's context by [Pool.HaltNow].
+	ErrHalted = errors.New("pool: worker halted")
+	// ErrNoWorker says that a number is no worker's.
+	ErrNoWorker = errors.New("no such worker")
 )
 
 // Pool calls one function on many inputs, never more at once than it has
@@ -38,13 +43,32 @@ type Pool[In, Out any] struct {
 	config
 	fn    engine.Func[In, Out]
 	clock engine.Clock
-	slots *engine.Slots
+	slots *slots
 	queue *engine.Queue[*job[In, Out]]
 	crew  *engine.Crew[*job[In, Out]]
 	ids   atomic.Uint64
 
+	tally   tally
+	retried atomic.Uint64
+	watch   *watch             // nil without an observer
+	full    atomic.Bool        // the queue was full at the last put; only with a watch
+	track   *registry[In, Out] // nil without Track
+
+	// Of NewStateful: what calls the function, and what opens and ends a state.
+	stateful func(ctx context.Context, state any, in In) (Out, error)
+	open     func(ctx context.Context, worker int) (any, error)
+	shut     func(state any) error
+	shutOnce sync.Once
+	shutErr  error // the first; set before settled
+
+	// control is held while something changes what workers may do. The locks of the
+	// slots and of the queue are taken within.
+	control   sync.Mutex
+	paused    bool
+	finishing bool // Shutdown or Close has begun: nothing may hold back what was accepted
+
 	// life ends when what is left is to be canceled. Its cause says why.
-	life context.Context //nolint:containedctx // it is the pool's own
+	life *life
 	end  context.CancelCauseFunc
 
 	// direct counts the calls of Do, Map and Stream that are under way, above
@@ -68,20 +92,61 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 	if fn == nil {
 		panic("pool: New: nil function")
 	}
-	p := &Pool[In, Out]{
-		config: configure(opts), fn: fn, clock: engine.NewClock(),
-		settled: make(chan struct{}),
+	return build(&Pool[In, Out]{fn: fn}, opts)
+}
+
+// build completes a pool that knows its function.
+func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
+	p.config, p.clock, p.settled = configure(opts), engine.NewClock(), make(chan struct{})
+	ctx, end := context.WithCancelCause(context.Background())
+	p.life, p.end = &life{ctx}, end
+	p.tally = newTally(p.workers)
+	if p.tracked {
+		p.track = newRegistry[In, Out](p.kept)
 	}
-	p.slots = engine.NewSlots(p.workers)
-	p.life, p.end = context.WithCancelCause(context.Background())
+	p.slots = newSlots(p.workers)
+	p.slots.clock, p.slots.idle, p.slots.keep, p.slots.close = p.clock, p.config.idle, p.keep, p.shutState
+	if p.observe != nil {
+		p.watch = newWatch(p.name, p.observe)
+		p.slots.changed = p.changed
+	}
 	p.idle.Add(1) // for the direct calls, until the last has left
 	p.idle.Add(1) // for the crew, as its constructor asks
 	p.queue = engine.NewQueue[*job[In, Out]](p.clock, p.depth)
 	p.queue.Dead = func(j *job[In, Out]) bool { return j.Status() != result.Queued }
+	p.queue.Age = func(j *job[In, Out]) int64 { return j.queued }
+	p.queue.Admitted = p.admitted
+	p.queue.Lanes(p.aging, p.capacity)
 	p.crew = engine.NewCrew(p.queue, p.workers, &p.idle, func(int) engine.Handler[*job[In, Out]] {
 		return &worker[In, Out]{pool: p}
 	}, p.idle.Done)
+	p.slots.trim = p.crew.Trim
+	if p.parent != nil {
+		p.follow()
+	}
 	return p
+}
+
+// admitted is told by the queue, under its lock, that a job went in.
+func (p *Pool[In, Out]) admitted(j *job[In, Out], waited bool) {
+	if waited {
+		j.queued = p.clock.Now()
+	}
+	if j.x != nil {
+		j.x.accepted.Store(true)
+	}
+}
+
+// changed tells the observer what became of a worker.
+func (p *Pool[In, Out]) changed(kind EventKind, s *slot, err error) {
+	p.watch.noteWorker(&s.announced, Event{Kind: kind, Time: p.clock.Time(p.clock.Now()), Worker: s.id, Err: err})
+}
+
+// note tells the observer, if there is one.
+func (p *Pool[In, Out]) note(e Event) {
+	if p.watch != nil {
+		p.watch.note(e)
+	}
 }
 
 // Do calls the function on in and waits for it. It runs on the caller's own
@@ -100,28 +165,27 @@ func (p *Pool[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return none, err
 	}
 	defer p.leave()
-	hold, err := p.acquire(ctx, nil)
+	c := newCallCtx(ctx, p.life, true)
+	hold, err := p.acquire(ctx, c, nil)
 	if err != nil {
 		return none, err
 	}
 	defer hold.release()
-	c := newCallCtx(ctx, p.life, true)
-	c.slot.Store(hold.slot)
 	defer c.close()
 	return p.protected(c, in)
 }
 
 // protected calls the function and turns a panic into an error.
-func (p *Pool[In, Out]) protected(ctx context.Context, in In) (out Out, err error) {
+func (p *Pool[In, Out]) protected(c *callCtx, in In) (out Out, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = engine.Caught(r)
 		}
 	}()
-	if err := p.before(ctx); err != nil {
+	if err := p.before(c); err != nil {
 		return out, err
 	}
-	return p.call(ctx, in)
+	return p.perform(c, in)
 }
 
 // before waits for the limiters.
@@ -133,26 +197,6 @@ func (p *Pool[In, Out]) before(ctx context.Context) error {
 	}
 	return nil
 }
-
-// call calls the function within the timeout.
-func (p *Pool[In, Out]) call(ctx context.Context, in In) (Out, error) {
-	if p.timeout == 0 {
-		return p.fn(ctx, in)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, timeoutError(p.timeout))
-	defer cancel()
-	return p.fn(ctx, in)
-}
-
-// timeoutError is the cause of the context of a call that took too long.
-type timeoutError time.Duration
-
-func (e timeoutError) Error() string {
-	return fmt.Sprintf("pool: call exceeded its timeout of %v", time.Duration(e))
-}
-
-// Is makes the cause a [context.DeadlineExceeded], which is what it is.
-func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // enter counts a direct call in, unless the intake is over or ctx has ended. What
 // was accepted is to finish, so the intake is never over for its own use of the pool.
@@ -178,9 +222,17 @@ func (p *Pool[In, Out]) leave() {
 // place is one among the calls under way: a slot, or a share of the slot of
 // the call that asks.
 type place struct {
-	slot  *engine.Slot
-	slots *engine.Slots // set if the slot is to be released
+	slot  *slot
+	slots *slots        // set if the slot is to be released
 	share chan struct{} // set if a share is to be given back
+}
+
+// runs says what call runs in the place.
+func (h place) runs(c *callCtx) {
+	c.slot.Store(h.slot)
+	if h.slots != nil {
+		h.slot.call.Store(c)
+	}
 }
 
 func (h place) release() {
@@ -191,12 +243,24 @@ func (h place) release() {
 	}
 }
 
-// acquire gets a place, and waits for it until ctx or the pool ends. It returns
-// errStopped when stop, which may be nil, is closed first.
-func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (place, error) {
-	if slot := p.slots.TryAcquire(); slot != nil {
+// acquire gets a place for a call, and waits for it until ctx or the pool ends. It
+// returns errStopped when stop, which may be nil, is closed first. With c nil it is
+// for the caller to say what runs in the place.
+func (p *Pool[In, Out]) acquire(ctx context.Context, c *callCtx, stop <-chan struct{}) (place, error) {
+	if slot := p.slots.TryAcquire(c); slot != nil {
+		if c != nil {
+			c.slot.Store(slot)
+		}
 		return place{slot: slot, slots: p.slots}, nil
 	}
+	h, err := p.waitForPlace(ctx, stop)
+	if err == nil && c != nil {
+		h.runs(c)
+	}
+	return h, err
+}
+
+func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) (place, error) {
 	var share chan struct{}
 	outer := outerCall(ctx, p.life)
 	if outer != nil {
@@ -206,7 +270,7 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (plac
 	var err error
 	for turn := false; !turn && err == nil; {
 		select {
-		case <-t.Turn:
+		case <-t.turn:
 			turn = true
 		case share <- struct{}{}:
 			slot := outer.slot.Load()
@@ -225,19 +289,19 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, stop <-chan struct{}) (plac
 		if p.slots.Leave(t) {
 			return place{}, err
 		}
-		<-t.Turn // it came at the same moment
+		<-t.turn // it came at the same moment
 	}
-	if t.Slot == nil {
+	if t.slot == nil {
 		return place{}, context.Cause(p.life)
 	}
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // both at the same moment: then nothing starts any more
 	}
 	if err != nil {
-		p.slots.Release(t.Slot)
+		p.slots.Release(t.slot)
 		return place{}, err
 	}
-	return place{slot: t.Slot, slots: p.slots}, nil
+	return place{slot: t.slot, slots: p.slots}, nil
 }
 
 // why is the reason for the error of Slots.Acquire.
@@ -253,13 +317,20 @@ var errStopped = errors.New("pool: place not needed any more")
 
 // abort cancels what is left.
 func (p *Pool[In, Out]) abort(cause error) {
+	p.control.Lock()
+	p.finishing = true
 	p.end(cause)
+	p.queue.Hold(false)
+	p.control.Unlock()
 	p.slots.Close() // turns away those that wait for a slot
+	for _, j := range p.queue.Entries() { // nobody else may come upon them
+		j.abort(cause, false)
+	}
 }
 
 // bound returns a context for many calls: it ends with ctx and with the pool.
 func (p *Pool[In, Out]) bound(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	c := newCallCtx(ctx, p.life, true)
 	c.Done()
-	return c.made.Context, c.closeWith
+	return c.more.made.Context, c.closeWith
 }

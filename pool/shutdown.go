@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -26,9 +27,11 @@ const grace = 100 * time.Millisecond
 // loop, and so for ctx.
 func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	p.stopIntake()
+	p.finish()
 	if outerCall(ctx, p.life) != nil {
 		return ErrWouldDeadlock
 	}
+	defer p.flush()
 	select {
 	case <-p.settled:
 		return nil
@@ -54,10 +57,34 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 		return cause
 	case <-timer.C:
 	}
-	if calls := p.slots.Held(); calls > 0 {
-		return &StuckError{Calls: calls, Err: cause}
+	if stuck := p.stuck(); len(stuck) > 0 {
+		return &StuckError{Calls: stuck, Err: cause}
 	}
 	return cause
+}
+
+// stuck lists the calls under way.
+func (p *Pool[In, Out]) stuck() []StuckCall {
+	now := p.clock.Now()
+	var calls []StuckCall
+	p.slots.counts(func(at *slot) {
+		if !at.held {
+			return
+		}
+		s := StuckCall{Worker: at.id}
+		if c := at.call.Load(); c != nil && c.job != 0 {
+			s.Job, s.Age = c.job, since(c.begun(), now)
+		}
+		calls = append(calls, s)
+	})
+	return calls
+}
+
+// flush lets the observer see what it was told before the end.
+func (p *Pool[In, Out]) flush() {
+	if p.watch != nil {
+		p.watch.flush(grace)
+	}
 }
 
 // Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
@@ -71,18 +98,58 @@ func (p *Pool[In, Out]) Close() error {
 	p.stopIntake()
 	p.abort(ErrClosed)
 	<-p.settled
-	return nil
+	p.flush()
+	return p.shutErr
+}
+
+// follow closes the pool when the context ends that it is tied to.
+func (p *Pool[In, Out]) follow() {
+	over := func() {
+		p.stopIntake()
+		p.abort(context.Cause(p.parent))
+	}
+	if p.parent.Err() != nil {
+		over()
+		return
+	}
+	stop := context.AfterFunc(p.parent, over)
+	context.AfterFunc(p.life, func() { stop() })
 }
 
 // StuckError says that calls did not return although their context had ended.
 type StuckError struct {
-	Calls int   // how many still run
-	Err   error // the cause of the end of their context
+	Calls []StuckCall // those that still run, by worker; not empty
+	Err   error       // the cause of the end of their context
 }
 
-// Error tells how many calls are stuck, and why they should have ended.
+// StuckCall is a call that did not return.
+type StuckCall struct {
+	Worker int
+	Job    uint64        // 0: a call of Do, Map or Stream
+	Age    time.Duration // since the job was started; 0 if it is none
+}
+
+// Error lists the calls that are stuck, the first ten of them, and says why they
+// should have ended.
 func (e *StuckError) Error() string {
-	return fmt.Sprintf("pool: calls that still run although their context has ended: %d: %v", e.Calls, e.Err)
+	var b strings.Builder
+	fmt.Fprintf(&b, "pool: calls that still run although their context has ended: %d (", len(e.Calls))
+	for i, c := range e.Calls {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if i == 10 {
+			b.WriteString("...")
+			break
+		}
+		if c.Job == 0 {
+			fmt.Fprintf(&b, "worker %d", c.Worker)
+		} else {
+			fmt.Fprintf(&b, "job %d for %v", c.Job, c.Age)
+		}
+	}
+	fmt.Fprintf(&b, "): %v", e.Err)
+	return b.String()
 }
 
 // Unwrap returns the cause.
@@ -94,6 +161,7 @@ func (p *Pool[In, Out]) stopIntake() {
 	p.stopOnce.Do(func() {
 		go func() { // ends with the last call; Close waits for it
 			p.idle.Wait()
+			p.slots.Dissolve()
 			p.end(ErrClosed) // frees what hangs on the pool's life
 			close(p.settled)
 		}()

@@ -101,15 +101,15 @@ func TestShutdownSaysWhatIsStuck(t *testing.T) {
 		assert.Equal(t, time.Second+100*time.Millisecond, time.Since(begin))
 		var stuck *pool.StuckError
 		require.ErrorAs(t, err, &stuck)
-		assert.Equal(t, 4, stuck.Calls)
+		assert.Len(t, stuck.Calls, 4)
 		assert.Equal(t, errBoom, stuck.Err)
 		assert.ErrorIs(t, err, errBoom)
-		assert.EqualError(t, err, "pool: calls that still run although their context has ended: 4: boom")
+		assert.EqualError(t, err, "pool: calls that still run although their context has ended: 4 (job 1 for 1.1s, job 2 for 1.1s, job 3 for 1.1s, worker 4): boom")
 
 		again, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		assert.ErrorAs(t, p.Shutdown(again), &stuck, "it may be called again")
-		assert.Equal(t, 4, stuck.Calls)
+		assert.Len(t, stuck.Calls, 4)
 		assert.ErrorIs(t, stuck, context.DeadlineExceeded)
 		close(gate)
 		assert.NoError(t, p.Shutdown(t.Context()), "and now they are through")

@@ -70,12 +70,15 @@ func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[r
 func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Queue[engine.Item[Out]]) {
 	in := engine.NewQueue[engine.Item[In]](sc.Clock, streamBuffer)
 	stage := &engine.Stage[In, Out]{
-		Scope: sc, Workers: p.workers, Map: p.call,
+		Scope: sc, Workers: max(p.slots.Workers(), 1), Map: p.performIn,
 		Slots: &places[In, Out]{p, outerCall(sc.Ctx, p.life)},
-		Bind: func(ctx context.Context) (context.Context, func(*engine.Slot)) {
+		Bind: func(ctx context.Context) (context.Context, func(engine.Slot)) {
 			c := newCallCtx(ctx, p.life, true)
-			return c, func(s *engine.Slot) { c.slot.Store(s) }
+			return c, c.bind
 		},
+	}
+	if p.retry != nil {
+		stage.Calls = func(ctx context.Context) int32 { return 1 + callOf(ctx).retries.Load() }
 	}
 	if len(p.limits) > 0 {
 		stage.Before = p.before
@@ -111,16 +114,39 @@ type places[In, Out any] struct {
 }
 
 // Acquire gets a slot and waits for it until ctx ends.
-func (s *places[In, Out]) Acquire(ctx context.Context) (*engine.Slot, error) {
-	h, err := s.pool.acquire(ctx, nil)
-	return h.slot, err
+func (s *places[In, Out]) Acquire(ctx context.Context) (engine.Slot, error) {
+	h, err := s.pool.acquire(ctx, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return h.slot, nil
 }
 
 // Release gives a slot back to where it came from.
-func (s *places[In, Out]) Release(slot *engine.Slot) {
+func (s *places[In, Out]) Release(back engine.Slot) {
+	slot := back.(*slot) //nolint:forcetypeassert // it is from Acquire
 	if s.outer != nil && s.outer.slot.Load() == slot {
 		<-s.outer.shared()
 		return
 	}
 	s.pool.slots.Release(slot)
+}
+
+// bind says what slot the calls with this context run in from now on, or none.
+func (c *callCtx) bind(to engine.Slot) {
+	s, _ := to.(*slot)
+	c.slot.Store(s)
+	if s != nil {
+		s.call.CompareAndSwap(nil, c) // else it is the share of the call that is there
+	}
+}
+
+// callOf returns the call that a Stage has been bound to.
+func callOf(ctx context.Context) *callCtx {
+	return ctx.(*callCtx) //nolint:forcetypeassert // see Bind
+}
+
+// performIn is perform for a Stage.
+func (p *Pool[In, Out]) performIn(ctx context.Context, in In) (Out, error) {
+	return p.perform(callOf(ctx), in)
 }

@@ -1,0 +1,116 @@
+package pool
+
+import "fmt"
+
+// Resize sets how many workers the pool has. More of them start as there is work
+// for them; of those that are too many, first the idle ones stop, then others behind
+// the call in hand, which it does not wait for. Until then their calls count: no new
+// one starts before fewer are under way than n. A Map or Stream that has begun uses
+// no more workers than there were at its beginning.
+//
+// With 0 nothing starts any more until the pool is resized again. n below 0 is an
+// error; so is 0 once [Pool.Shutdown] has begun, and any n after the end of the pool:
+// both are [ErrClosed].
+func (p *Pool[In, Out]) Resize(n int) error {
+	if n < 0 {
+		return fmt.Errorf("pool: Resize(%d): want at least 0", n)
+	}
+	p.control.Lock()
+	defer p.control.Unlock()
+	if p.finishing && n == 0 {
+		return ErrClosed
+	}
+	if err := p.slots.Resize(n); err != nil {
+		return err
+	}
+	p.apply()
+	return nil
+}
+
+// Halt stops a worker behind the call in hand, or at once if it makes none: the pool
+// has one worker less. It does not wait. To halt it again does nothing. A number
+// that is no worker's is [ErrNoWorker]; to halt the last one once [Pool.Shutdown] has
+// begun, and any after the end of the pool, is [ErrClosed]. [Pool.Resize] makes new
+// workers, and then the lowest number that is free is used again.
+func (p *Pool[In, Out]) Halt(worker int) error {
+	_, err := p.halt(worker)
+	return err
+}
+
+// HaltNow is Halt, and ends the context of the call in hand with [ErrHalted] as the
+// cause: the function decides what becomes of its input.
+func (p *Pool[In, Out]) HaltNow(worker int) error {
+	inHand, err := p.halt(worker)
+	if inHand != nil {
+		inHand.end(ErrHalted)
+	}
+	return err
+}
+
+// halt returns the call in hand, if there is one.
+func (p *Pool[In, Out]) halt(worker int) (*callCtx, error) {
+	p.control.Lock()
+	defer p.control.Unlock()
+	if p.finishing && p.slots.Workers() == 1 {
+		return nil, ErrClosed
+	}
+	inHand, err := p.slots.Halt(worker)
+	if err != nil {
+		return nil, fmt.Errorf("pool: Halt(%d): %w", worker, err)
+	}
+	p.apply()
+	return inHand, nil
+}
+
+// Pause lets no more calls start, of jobs or others, until [Pool.Resume]. Calls under
+// way go on, and what they ask of the pool within their share. It does not wait for
+// them. Inputs are still accepted, as far as there is room. [Pool.Shutdown] ends a
+// pause, and after it there is none.
+func (p *Pool[In, Out]) Pause() {
+	p.control.Lock()
+	defer p.control.Unlock()
+	if p.finishing {
+		return
+	}
+	p.paused = true
+	p.slots.Pause()
+	p.apply()
+}
+
+// Resume ends a pause. Without one it does nothing.
+func (p *Pool[In, Out]) Resume() {
+	p.control.Lock()
+	defer p.control.Unlock()
+	p.resume()
+}
+
+func (p *Pool[In, Out]) resume() {
+	if !p.paused {
+		return
+	}
+	p.paused = false
+	p.slots.Resume()
+	p.apply()
+}
+
+// finish makes sure that what was accepted can end: nothing holds it back, and
+// somebody is there to do it.
+func (p *Pool[In, Out]) finish() {
+	p.control.Lock()
+	defer p.control.Unlock()
+	p.finishing = true
+	p.resume()
+	if p.slots.Workers() == 0 {
+		if p.slots.Resize(1) == nil {
+			p.apply()
+		}
+	}
+}
+
+// apply has the queue follow the slots: as many goroutines as workers, and nothing
+// handed to them while none may start a call.
+func (p *Pool[In, Out]) apply() {
+	workers := p.slots.Workers()
+	p.crew.Resize(max(workers, 1))
+	p.queue.Hold((p.paused || workers == 0) && p.life.Err() == nil)
+}

@@ -1,0 +1,172 @@
+package pool
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/millstream-go/millstream/result"
+)
+
+// EventKind says what an [Event] tells. The zero value is JobQueued.
+type EventKind uint8
+
+// Of one job, JobQueued comes first and JobFinished or JobDropped last; of one
+// worker, WorkerStarted comes first and WorkerStopped last.
+const (
+	JobQueued     EventKind = iota // the pool has accepted a job
+	JobStarted                     // a worker calls the function for it
+	JobRetried                     // a call failed and is to be made again, after a pause
+	JobFinished                    // the job has ended: see Status
+	JobDropped                     // it was taken from the queue to make room, and never called
+	WorkerStarted                  // a worker is there
+	WorkerHalted                   // it was asked to stop after the job in hand
+	WorkerStopped                  // it is gone
+	QueueFull                      // somebody waits for room in the queue, or was refused
+)
+
+var eventNames = [...]string{
+	JobQueued:     "job queued",
+	JobStarted:    "job started",
+	JobRetried:    "job retried",
+	JobFinished:   "job finished",
+	JobDropped:    "job dropped",
+	WorkerStarted: "worker started",
+	WorkerHalted:  "worker halted",
+	WorkerStopped: "worker stopped",
+	QueueFull:     "queue full",
+}
+
+// String returns the kind in lower case, such as "job queued", and for a number that
+// is no kind something like "event kind 99".
+func (k EventKind) String() string {
+	if int(k) < len(eventNames) {
+		return eventNames[k]
+	}
+	return "event kind " + strconv.Itoa(int(k))
+}
+
+// Event is something that happened in a pool, as told to its observer. It is a plain
+// value that may be copied and kept, and does not change any more. Fields that do
+// not belong to its kind are zero, or -1 for Worker.
+type Event struct {
+	Kind EventKind
+	Time time.Time // when it happened, not when it is told
+	Pool string    // name of the pool; "" if it has none
+
+	Job     uint64 // number of the job; 0: none
+	Worker  int    // number of the worker; -1: none
+	Attempt int    // JobStarted, JobRetried, JobFinished: calls so far, the one that starts included
+
+	Status result.Status // JobFinished, JobDropped: how the job ended
+	Err    error         // JobRetried: of the call; JobFinished, JobDropped: of the job; WorkerStopped: of closing its state
+
+	// Wait is, for JobFinished, the time from being accepted to being started;
+	// for JobRetried the pause before the next call.
+	Wait time.Duration
+	Run  time.Duration // JobFinished: from being started to its end, with all pauses
+
+	Lost int // events right before this one that the observer was too slow for
+}
+
+// String returns the event on one line, without its time and without what is not
+// set:
+//
+//	job retried job=7 worker=2 attempt=1 wait=80ms err="connection refused"
+func (e Event) String() string {
+	var b strings.Builder
+	b.WriteString(e.Kind.String())
+	for _, a := range e.attrs() {
+		b.WriteString(" " + a.Key + "=" + quoted(a.Value.String()))
+	}
+	return b.String()
+}
+
+// quoted quotes a text that would not be one word.
+func quoted(text string) string {
+	split := func(r rune) bool { return r == '=' || r == '"' || unicode.IsSpace(r) || !unicode.IsPrint(r) }
+	if text == "" || strings.ContainsFunc(text, split) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// LogValue returns the event as a group of kind, time, and what is set.
+func (e Event) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("kind", e.Kind.String()), slog.Time("time", e.Time)}
+	return slog.GroupValue(append(attrs, e.attrs()...)...)
+}
+
+// attrs returns what is set, but for kind and time.
+func (e Event) attrs() []slog.Attr {
+	var attrs []slog.Attr
+	add := func(says bool, a slog.Attr) {
+		if says {
+			attrs = append(attrs, a)
+		}
+	}
+	add(e.Pool != "", slog.String("pool", e.Pool))
+	add(e.Job != 0, slog.Uint64("job", e.Job))
+	add(e.Worker >= 0, slog.Int("worker", e.Worker))
+	add(e.Attempt > 0, slog.Int("attempt", e.Attempt))
+	add(e.ended(), slog.String("status", e.Status.String()))
+	add(e.Wait != 0, slog.Duration("wait", e.Wait))
+	add(e.Run != 0, slog.Duration("run", e.Run))
+	add(e.Err != nil, slog.Any("err", e.Err))
+	add(e.Lost > 0, slog.Int("lost", e.Lost))
+	return attrs
+}
+
+// ended reports whether the event is the end of a job.
+func (e Event) ended() bool { return e.Kind == JobFinished || e.Kind == JobDropped }
+
+// LogTo returns an observer that logs each event to l, with the event's own time,
+// its kind as the message and what else is set as attributes. A job that panicked
+// is logged as an error; one that failed or was dropped, a full queue, an error of a
+// worker that stopped, and a loss of events as warnings; a retry, a halt and a job
+// that was canceled as information; the rest for debugging. It may be used by
+// several pools at once. A nil l panics.
+func LogTo(l *slog.Logger) func(Event) {
+	if l == nil {
+		panic("pool: LogTo: nil logger")
+	}
+	return func(e Event) {
+		ctx, level := context.Background(), e.level()
+		if !l.Enabled(ctx, level) {
+			return
+		}
+		// By hand, since a Logger would stamp the record with the time of the telling
+		// and with this place in the source.
+		record := slog.NewRecord(e.Time, level, e.Kind.String(), 0)
+		record.AddAttrs(e.attrs()...)
+		_ = l.Handler().Handle(ctx, record) // as a Logger does: there is nobody to tell
+	}
+}
+
+// level is how serious the event is. A loss is told by whatever event comes next,
+// and would often go unseen at that one's own level.
+func (e Event) level() slog.Level {
+	if e.Lost > 0 {
+		return max(e.ownLevel(), slog.LevelWarn)
+	}
+	return e.ownLevel()
+}
+
+func (e Event) ownLevel() slog.Level {
+	switch {
+	case e.Kind == JobFinished && e.Status == result.Panicked:
+		return slog.LevelError
+	case e.Kind == JobFinished && e.Status == result.Failed,
+		e.Kind == JobDropped, e.Kind == QueueFull,
+		e.Kind == WorkerStopped && e.Err != nil:
+		return slog.LevelWarn
+	case e.Kind == JobRetried, e.Kind == WorkerHalted,
+		e.Kind == JobFinished && e.Status == result.Canceled:
+		return slog.LevelInfo
+	default:
+		return slog.LevelDebug
+	}
+}

@@ -1,0 +1,261 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
+)
+
+// job is a Job with what only its pool knows of it: one allocation for both.
+type job[In, Out any] struct {
+	Job[Out]
+	pool *Pool[In, Out]
+	in   In
+	x    *extra[In, Out] // what few jobs need; nil or set before the job is in the queue
+}
+
+func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
+	j := &job[In, Out]{pool: p, in: in}
+	j.queued, j.worker = p.clock.Now(), -1
+	j.owner = j
+	j.ctx.job = p.ids.Add(1)
+	j.ctx.parent, j.ctx.life = ctx, p.life //nolint:fatcontext // it is the context of the job, not a nested one
+	return j
+}
+
+func (j *job[In, Out]) life() *life { return j.pool.life }
+
+func (j *job[In, Out]) clock() engine.Clock { return j.pool.clock }
+
+// claim starts a job that waits, at a reading of the clock, for the one who gets true.
+func (j *job[In, Out]) claim(now int64) bool {
+	return j.ctx.state.CompareAndSwap(stateOf(uint64(result.Queued), 0), stateOf(uint64(result.Running), now))
+}
+
+// abandon ends a job that was never started. Its state must be settling.
+func (j *job[In, Out]) abandon(cause error, dropped bool) {
+	j.ctx.end(cause) // if it has no cause yet: the first one counts
+	j.err = &canceledError{cause: j.ctx.canceledBy()}
+	j.settle(j.pool.clock.Now(), dropped)
+	switch e := j.entry(); {
+	case dropped: // it is out already
+	case e != nil:
+		j.pool.queue.Remove(e)
+	default:
+		j.pool.queue.Bury()
+	}
+}
+
+// help runs the job in the share of the call that waits for it, if nobody has
+// started it.
+func (j *job[In, Out]) help(ctx context.Context) error {
+	if j.Status() != result.Queued {
+		return nil
+	}
+	p := j.pool
+	hold, err := p.acquire(ctx, nil, j.Done())
+	if errors.Is(err, errStopped) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer hold.release()
+	e := j.entry()
+	if e != nil {
+		got, waits := p.queue.Claim(e)
+		if waits {
+			return ErrWouldDeadlock
+		}
+		if !got {
+			return nil
+		}
+	}
+	if !j.claim(p.clock.Now()) {
+		if e != nil {
+			p.queue.Done(e)
+		}
+		return nil
+	}
+	if e == nil {
+		p.queue.Bury()
+	}
+	j.runIn(hold)
+	return nil
+}
+
+// runIn runs a job that was claimed on this goroutine.
+func (j *job[In, Out]) runIn(hold place) {
+	hold.runs(&j.ctx)
+	if hold.slots == nil {
+		j.ctx.nested = true
+		t := j.pool.tally.part(int32(hold.slot.id))
+		t.mu.Lock()
+		t.nested++
+		t.mu.Unlock()
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			j.end(engine.Caught(recover()))
+		}
+	}()
+	j.start(hold.slot, j.ctx.begun())
+	returned = true
+}
+
+// start calls the function and ends the job, unless it panics. begun is a reading of
+// the clock; the one at the end is returned.
+func (j *job[In, Out]) start(s *slot, begun int64) int64 {
+	p := j.pool
+	j.ctx.slot.Store(s)
+	if len(p.limits) > 0 {
+		if err := p.before(&j.ctx); err != nil {
+			return j.end(err)
+		}
+		begun = p.clock.Now()
+		j.ctx.state.Store(stateOf(uint64(result.Running), begun))
+	}
+	j.worker = int32(s.id)
+	if j.x != nil {
+		j.x.worker.Store(j.worker)
+		j.tell(Event{Kind: JobStarted, Time: p.clock.Time(begun), Worker: s.id, Attempt: 1})
+	}
+	out, err := p.perform(&j.ctx, j.in)
+	j.value = out
+	return j.end(err)
+}
+
+// end ends a job that was claimed, and returns the reading of the clock at its end.
+func (j *job[In, Out]) end(err error) int64 {
+	if err != nil {
+		var none Out
+		j.value, j.err = none, j.whole(err)
+	}
+	now := j.pool.clock.Now()
+	j.settle(now, false)
+	return now
+}
+
+// whole adds to what the function says why its context ended.
+func (j *job[In, Out]) whole(err error) error {
+	cause := j.ctx.canceledBy()
+	if cause == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
+		return err
+	}
+	if _, panicked := errors.AsType[*result.PanicError](err); panicked {
+		return err
+	}
+	return &canceledError{cause, err}
+}
+
+// settle completes the result, counts it and publishes it. The count and the state
+// change in one step, so that [Pool.Stats] sees both or neither.
+func (j *job[In, Out]) settle(now int64, dropped bool) {
+	p, c := j.pool, &j.ctx
+	status, begun := result.Succeeded, now
+	if j.worker >= 0 {
+		begun = c.begun()
+		j.run = time.Duration(max(now-begun, 0))
+	}
+	if j.err != nil {
+		if p.life.Err() != nil {
+			p.cut.Store(true)
+		}
+		status = result.Result[Out]{Err: j.err, Attempt: j.attempts()}.Status()
+	}
+	var none In
+	j.in = none // the handle may be kept for long
+
+	c.mu.Lock()
+	c.endLocked(context.Canceled)
+	t := p.tally.part(j.worker)
+	t.mu.Lock()
+	t.ended(status, result.Timing{Wait: time.Duration(max(begun-j.queued, 0)), Run: j.run}, dropped)
+	if j.worker >= 0 {
+		s := c.slot.Load()
+		s.done++
+		s.lastEnd = now
+	}
+	if c.nested {
+		t.nested--
+	}
+	c.state.Store(stateOf(uint64(status), begun))
+	t.mu.Unlock()
+	if c.more != nil && c.more.done != nil {
+		close(c.more.done)
+	}
+	c.mu.Unlock()
+
+	if j.x != nil {
+		j.ended(now, status, dropped)
+	}
+}
+
+// perform makes the calls for one input: one, or as many as the policy for failed
+// ones says.
+func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
+	if p.retry == nil {
+		return p.call(c, in)
+	}
+	c.retries.Store(0)
+	p.retry.first()
+	for made := 1; ; made++ {
+		if out, err = p.call(c, in); err == nil {
+			return out, nil
+		}
+		wait, again := p.retry.next(err, made)
+		if !again {
+			return out, err
+		}
+		if c.job != 0 {
+			p.retried.Add(1)
+			p.note(Event{
+				Kind: JobRetried, Time: p.clock.Time(p.clock.Now()), Job: c.job,
+				Worker: c.slot.Load().id, Attempt: made, Err: err, Wait: wait,
+			})
+		}
+		if p.retry.sleep(c, wait) != nil {
+			return out, err // the end of the call is why there is no other one
+		}
+		if limit := p.before(c); limit != nil {
+			return out, limit
+		}
+		c.retries.Add(1)
+	}
+}
+
+// call calls the function within the timeout.
+func (p *Pool[In, Out]) call(c *callCtx, in In) (Out, error) {
+	if p.stateful != nil {
+		return p.callWithState(c, in)
+	}
+	if p.timeout == 0 {
+		return p.fn(c, in)
+	}
+	ctx, cancel := p.timed(c)
+	defer cancel()
+	return p.fn(ctx, in)
+}
+
+// timed returns a context that ends when the timeout is over, if there is one.
+func (p *Pool[In, Out]) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, p.timeout, timeoutError(p.timeout))
+}
+
+// timeoutError is the cause of the context of a call that took too long.
+type timeoutError time.Duration
+
+func (e timeoutError) Error() string {
+	return fmt.Sprintf("pool: call exceeded its timeout of %v", time.Duration(e))
+}
+
+// Is makes the cause a [context.DeadlineExceeded], which is what it is.
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }

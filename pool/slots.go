@@ -1,0 +1,692 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// slot is one worker that has started: the right to make one call at a time, and
+// what belongs to it.
+type slot struct {
+	id int
+
+	// call is what runs in it, as far as it is known: who holds the slot sets it
+	// before a call, and then looks at leave. So whoever sets leave and then looks at
+	// call sees it, or is seen.
+	call  atomic.Pointer[callCtx]
+	leave atomic.Bool // to be given back before the next call
+
+	// The holder's: what NewStateful has opened.
+	state  any
+	opened bool
+
+	announced bool // of the observer, guarded by its lock
+
+	// Of jobs: how many ended here, and when the last one did. Guarded by the lock
+	// of its part of the tally.
+	done    uint64
+	lastEnd int64
+
+	// Guarded by slots.mu.
+	direct       *callCtx // what runs in it, if it came with the slot; it spares a store to call
+	held         bool
+	halting      bool // to be retired when it is given back
+	idleSince    int64
+	above, under *slot // in the stack of the free
+}
+
+// Worker is the number of the worker.
+func (s *slot) Worker() int { return s.id }
+
+// Recalled reports whether the slot is to be given back before the next call.
+func (s *slot) Recalled() bool { return s.leave.Load() }
+
+// slots are the workers of a pool. They bound how many calls are under way at once,
+// whoever makes them: goroutines of the queue or callers on their own. Who finds no
+// slot free waits in line and is served in turn.
+//
+// A worker starts, and gets a slot, when it is first needed. Its number is the lowest
+// one that is free. Its slot is retired when the worker is halted, or was idle for
+// long; what was opened for it is closed behind its last call, on a goroutine of its
+// own, and until then its place is taken.
+type slots struct {
+	clock engine.Clock
+	keep  int           // workers that are not stopped by being idle
+	idle  time.Duration // after which the others are; 0: never
+
+	// close, if set, closes what was opened for a worker. changed, if set, is told
+	// what became of one. trim is told how many have not been stopped by being idle.
+	// They are called without mu.
+	close   func(*slot) error
+	changed func(EventKind, *slot, error)
+	trim    func(keep int)
+
+	mu      sync.Mutex // held for a few loads and stores only, but for Resize, Pause and lists
+	workers int        // how many there are: the most that may be held
+	ids     int        // all their numbers are below
+	seats   []seat     // by number; those beyond have not started
+	vacant  []int      // numbers in seats that may start, a heap
+	started int        // slots that exist
+	free    *slot      // a stack: the last to be released is the first to be used
+	coldest *slot      // the bottom of that stack
+	held    int
+	first   *ticket // the line
+	last    *ticket
+	paused  bool
+	closed  bool
+	over    bool // dissolved
+	timer   *time.Timer
+	armed   bool
+	closing sync.WaitGroup // counts slots whose state is being closed; added to under mu
+}
+
+// seat is what a worker's number stands for.
+type seat struct {
+	slot *slot // nil: not started, or stopped by being idle
+	gone bool  // halted
+}
+
+func newSlots(workers int) *slots { return &slots{workers: workers, ids: workers} }
+
+// TryAcquire takes a free slot for a call, which may be nil, or returns nil. It does
+// not overtake those in line.
+func (s *slots) TryAcquire(c *callCtx) *slot {
+	s.mu.Lock()
+	got, isNew := s.takeLocked()
+	if got != nil {
+		got.direct = c
+	}
+	s.mu.Unlock()
+	if isNew {
+		s.announce(got)
+	}
+	return got
+}
+
+// announce tells that a worker has started.
+func (s *slots) announce(got *slot) {
+	if s.changed != nil {
+		s.changed(WorkerStarted, got, nil)
+	}
+}
+
+func (s *slots) takeLocked() (got *slot, isNew bool) {
+	if s.closed || s.paused || s.held >= s.workers {
+		return nil, false
+	}
+	if got = s.free; got != nil {
+		s.unlinkLocked(got)
+	} else if got = s.startLocked(); got == nil {
+		return nil, false
+	} else {
+		isNew = true
+	}
+	got.held = true
+	s.held++
+	return got, isNew
+}
+
+// startLocked starts a worker with the lowest number that is free.
+func (s *slots) startLocked() *slot {
+	for len(s.vacant) > 0 {
+		id := popInt(&s.vacant)
+		if id < len(s.seats) && s.seats[id].slot == nil && !s.seats[id].gone {
+			return s.seatLocked(id)
+		}
+	}
+	if len(s.seats) == s.ids {
+		return nil // the number of one that is halting is not free yet
+	}
+	s.seats = append(s.seats, seat{})
+	return s.seatLocked(len(s.seats) - 1)
+}
+
+func (s *slots) seatLocked(id int) *slot {
+	got := &slot{id: id}
+	s.seats[id].slot = got
+	s.started++
+	return got
+}
+
+// Acquire takes a slot and waits for one if it must, until ctx ends or the
+// slots are closed: then the error is ctx's cause or [engine.ErrClosed]. A ctx that
+// has ended takes no slot that it had to wait for.
+func (s *slots) Acquire(ctx context.Context) (*slot, error) {
+	if got := s.TryAcquire(nil); got != nil {
+		return got, nil
+	}
+	t := s.Line()
+	select {
+	case <-t.turn:
+	case <-ctx.Done():
+		if s.Leave(t) {
+			return nil, context.Cause(ctx)
+		}
+		<-t.turn // it was served at the same moment
+	}
+	switch {
+	case t.slot == nil:
+		return nil, engine.ErrClosed
+	case ctx.Err() != nil:
+		s.Release(t.slot)
+		return nil, context.Cause(ctx)
+	}
+	return t.slot, nil
+}
+
+// ticket is a place in the line for a slot.
+type ticket struct {
+	turn chan struct{} // gets one token
+	slot *slot         // set by then; nil if the slots were closed
+
+	before, next *ticket // guarded by slots.mu
+	waits        bool
+}
+
+// Line takes a place in the line, which may be its turn already.
+func (s *slots) Line() *ticket {
+	t := &ticket{turn: make(chan struct{}, 1)}
+	s.mu.Lock()
+	var isNew bool
+	t.slot, isNew = s.takeLocked()
+	if t.slot == nil && !s.closed {
+		t.waits = true
+		if t.before = s.last; t.before == nil {
+			s.first = t
+		} else {
+			t.before.next = t
+		}
+		s.last = t
+	}
+	waits := t.waits
+	s.mu.Unlock()
+	if isNew {
+		s.announce(t.slot)
+	}
+	if !waits {
+		t.turn <- struct{}{}
+	}
+	return t
+}
+
+// Leave takes a ticket out of the line and reports whether it was in it; if not,
+// its turn has come.
+func (s *slots) Leave(t *ticket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaveLocked(t)
+}
+
+func (s *slots) leaveLocked(t *ticket) bool {
+	if !t.waits {
+		return false
+	}
+	t.waits = false
+	if t.before == nil {
+		s.first = t.next
+	} else {
+		t.before.next = t.next
+	}
+	if t.next == nil {
+		s.last = t.before
+	} else {
+		t.next.before = t.before
+	}
+	t.before, t.next = nil, nil
+	return true
+}
+
+// serveLocked gives free slots to those in line. It returns whom to call up.
+func (s *slots) serveLocked() (served []*ticket, started []*slot) {
+	for t := s.first; t != nil; t = s.first {
+		got, isNew := s.takeLocked()
+		if got == nil {
+			break
+		}
+		if isNew {
+			started = append(started, got)
+		}
+		s.leaveLocked(t)
+		t.slot = got
+		served = append(served, t)
+	}
+	return served, started
+}
+
+// unlock ends a step that may have set slots free.
+func (s *slots) unlock() {
+	served, started := s.serveLocked()
+	s.mu.Unlock()
+	for _, got := range started {
+		s.announce(got)
+	}
+	for _, t := range served {
+		t.turn <- struct{}{}
+	}
+}
+
+// Release gives a slot back: to the first in line, if there is one.
+func (s *slots) Release(r *slot) {
+	if r.call.Load() != nil {
+		r.call.Store(nil)
+	}
+	s.mu.Lock()
+	r.direct = nil
+	if !r.halting && s.first != nil && !s.paused && s.held <= s.workers {
+		t := s.first
+		s.leaveLocked(t)
+		t.slot = r
+		s.mu.Unlock()
+		t.turn <- struct{}{}
+		return
+	}
+	if r.halting {
+		s.retireLocked(r)
+		return
+	}
+	r.held = false
+	s.held--
+	if r.leave.Load() { // a store costs as much as the lock
+		r.leave.Store(false)
+	}
+	s.pushLocked(r)
+	if s.first == nil {
+		s.mu.Unlock()
+		return
+	}
+	s.unlock()
+}
+
+// retireLocked stops the worker of a slot that is held, closes what was opened for it,
+// and unlocks. Then its number is free, unless it was halted.
+func (s *slots) retireLocked(r *slot) {
+	switch {
+	case r.opened:
+		s.closing.Add(1)
+		s.mu.Unlock()
+		go func() { // ends with the user's close; Dissolve waits for it
+			defer s.closing.Done()
+			s.retire(r, s.close(r))
+		}()
+	case s.changed != nil:
+		s.mu.Unlock()
+		s.retire(r, nil)
+	default:
+		s.vacateLocked(r)
+		s.unlock()
+	}
+}
+
+func (s *slots) retire(r *slot, err error) {
+	if s.changed != nil {
+		s.changed(WorkerStopped, r, err) // before another one can have its number
+	}
+	s.mu.Lock()
+	s.vacateLocked(r)
+	s.unlock()
+}
+
+// vacateLocked takes a slot off.
+func (s *slots) vacateLocked(r *slot) {
+	r.held = false
+	s.held--
+	s.started--
+	s.seats[r.id] = seat{gone: r.halting}
+	if !r.halting {
+		pushInt(&s.vacant, r.id)
+	}
+}
+
+// pushLocked puts a slot that was given back on the stack of the free.
+func (s *slots) pushLocked(r *slot) {
+	if r.under = s.free; r.under == nil {
+		s.coldest = r
+	} else {
+		r.under.above = r
+	}
+	s.free = r
+	if s.idle > 0 {
+		r.idleSince = s.clock.Now()
+		s.armLocked()
+	}
+}
+
+// unlinkLocked takes a slot off the stack of the free.
+func (s *slots) unlinkLocked(r *slot) {
+	if r.above == nil {
+		s.free = r.under
+	} else {
+		r.above.under = r.under
+	}
+	if r.under == nil {
+		s.coldest = r.above
+	} else {
+		r.under.above = r.above
+	}
+	r.above, r.under = nil, nil
+}
+
+// armLocked sets the timer for the worker that has been idle for longest, if it
+// may be stopped.
+func (s *slots) armLocked() {
+	if s.armed || s.coldest == nil || s.started <= s.keep || s.over {
+		return
+	}
+	s.armed = true
+	d := time.Duration(s.coldest.idleSince - s.clock.Now() + int64(s.idle))
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, s.sweep)
+	} else {
+		s.timer.Reset(d)
+	}
+}
+
+// sweep stops workers that have been idle for long.
+func (s *slots) sweep() {
+	now := s.clock.Now()
+	for {
+		s.mu.Lock()
+		s.armed = false
+		cold := s.coldest
+		if cold == nil || s.over || s.started <= s.keep || now-cold.idleSince < int64(s.idle) {
+			s.armLocked()
+			started := s.started
+			s.mu.Unlock()
+			s.trim(max(started, s.keep))
+			return
+		}
+		s.unlinkLocked(cold)
+		cold.held = true
+		s.held++
+		s.retireLocked(cold)
+	}
+}
+
+// Held is how many slots are taken.
+func (s *slots) Held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
+
+// Workers is how many there are.
+func (s *slots) Workers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers
+}
+
+// counts calls f with each slot, under the lock, and tells at that moment how many
+// workers there are, whether they are paused, and how many slots are held.
+func (s *slots) counts(f func(*slot)) (workers int, paused bool, held int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range s.seats {
+		if at.slot != nil {
+			f(at.slot)
+		}
+	}
+	return s.workers, s.paused, s.held
+}
+
+// Crowded reports whether somebody waits for a slot who would get one.
+func (s *slots) Crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first != nil
+}
+
+// Pause hands out no more slots, and asks for those that are held.
+func (s *slots) Pause() {
+	s.mu.Lock()
+	s.paused = true
+	for _, at := range s.seats {
+		if at.slot != nil {
+			at.slot.leave.Store(true)
+		}
+	}
+	s.mu.Unlock()
+}
+
+// Resume ends a pause.
+func (s *slots) Resume() {
+	s.mu.Lock()
+	s.paused = false
+	for _, at := range s.seats {
+		if at.slot != nil {
+			at.slot.leave.Store(at.slot.halting)
+		}
+	}
+	s.unlock()
+}
+
+// Halt stops a worker behind its call. It returns that call, if there is one.
+func (s *slots) Halt(id int) (inHand *callCtx, err error) {
+	s.mu.Lock()
+	switch {
+	case s.over:
+		s.mu.Unlock()
+		return nil, ErrClosed
+	case id < 0 || id >= s.ids || id < len(s.seats) && s.seats[id].gone:
+		s.mu.Unlock()
+		return nil, ErrNoWorker
+	}
+	for len(s.seats) <= id {
+		pushInt(&s.vacant, len(s.seats))
+		s.seats = append(s.seats, seat{})
+	}
+	r := s.seats[id].slot
+	if r != nil && r.halting {
+		inHand = r.inHandLocked()
+		s.mu.Unlock()
+		return inHand, nil
+	}
+	s.workers--
+	idle := s.haltLocked(id)
+	if r != nil {
+		inHand = r.inHandLocked() // behind the mark, as slot says
+	}
+	s.unlock()
+	s.halted(r, idle)
+	return inHand, nil
+}
+
+// inHandLocked returns the call that runs in the slot, or nil.
+func (r *slot) inHandLocked() *callCtx {
+	if c := r.call.Load(); c != nil {
+		return c
+	}
+	return r.direct
+}
+
+// haltLocked has the worker of a seat stop. It reports whether it is idle: then its
+// slot has been taken, to be retired.
+func (s *slots) haltLocked(id int) (idle bool) {
+	r := s.seats[id].slot
+	if r == nil {
+		s.seats[id].gone = true
+		return false
+	}
+	r.halting = true
+	r.leave.Store(true)
+	if r.held {
+		return false
+	}
+	s.unlinkLocked(r)
+	r.held = true
+	s.held++
+	return true
+}
+
+// halted goes on, without the lock, with a worker that was halted.
+func (s *slots) halted(r *slot, idle bool) {
+	if r != nil && s.changed != nil {
+		s.changed(WorkerHalted, r, nil)
+	}
+	if idle {
+		s.mu.Lock()
+		s.retireLocked(r)
+	}
+}
+
+// Resize sets how many workers there are. Of those that are too many it stops first
+// those that have not started or are idle, then others behind their calls, in either
+// group the highest numbers first.
+func (s *slots) Resize(n int) error {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	if n >= s.workers {
+		s.growLocked(n)
+		s.unlock()
+		return nil
+	}
+	more := min(s.workers-n, s.ids-len(s.seats))
+	s.ids -= more
+	s.workers -= more
+	var idle, busy []*slot
+	for _, wanted := range []bool{false, true} {
+		for id := len(s.seats) - 1; id >= 0 && s.workers > n; id-- {
+			at := s.seats[id]
+			isBusy := at.slot != nil && at.slot.held
+			if at.gone || at.slot != nil && at.slot.halting || isBusy != wanted {
+				continue
+			}
+			s.workers--
+			switch {
+			case s.haltLocked(id):
+				idle = append(idle, at.slot)
+			case at.slot != nil:
+				busy = append(busy, at.slot)
+			}
+		}
+	}
+	s.unlock()
+	for _, r := range idle {
+		s.halted(r, true)
+	}
+	for _, r := range busy {
+		s.halted(r, false)
+	}
+	return nil
+}
+
+// growLocked adds workers: those that are about to stop stay, then the lowest free
+// numbers are used.
+func (s *slots) growLocked(n int) {
+	for id := range s.seats {
+		if s.workers == n {
+			return
+		}
+		if r := s.seats[id].slot; r != nil && r.halting && r.held {
+			r.halting = false
+			r.leave.Store(s.paused)
+			s.workers++
+		}
+	}
+	for id := range s.seats {
+		if s.workers == n {
+			return
+		}
+		if s.seats[id].gone {
+			s.seats[id].gone = false
+			pushInt(&s.vacant, id)
+			s.workers++
+		}
+	}
+	s.ids += n - s.workers
+	s.workers = n
+}
+
+// Close turns away all that wait or come later. Slots that are held stay so.
+func (s *slots) Close() {
+	s.mu.Lock()
+	s.closed = true
+	first := s.first
+	s.first, s.last = nil, nil
+	for t := first; t != nil; t = t.next {
+		t.waits = false
+	}
+	s.mu.Unlock()
+	for t := first; t != nil; {
+		next := t.next
+		t.turn <- struct{}{}
+		t = next
+	}
+}
+
+// Dissolve stops all workers, when nobody holds a slot any more, and waits until
+// what was opened for them is closed.
+func (s *slots) Dissolve() {
+	s.Close()
+	s.mu.Lock()
+	s.over = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	for r := s.free; r != nil; r = s.free {
+		s.unlinkLocked(r)
+		r.held = true
+		s.held++
+		s.retireLocked(r)
+		s.mu.Lock()
+	}
+	s.mu.Unlock()
+	s.closing.Wait()
+}
+
+// each calls f, under the lock, with each worker's number and slot, which is nil if
+// it has not started.
+func (s *slots) each(f func(id int, at *slot)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, at := range s.seats {
+		if !at.gone {
+			f(id, at.slot)
+		}
+	}
+	for id := len(s.seats); id < s.ids; id++ {
+		f(id, nil)
+	}
+}
+
+// pushInt and popInt keep a heap of numbers, the lowest first.
+func pushInt(h *[]int, v int) {
+	*h = append(*h, v)
+	for i := len(*h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if (*h)[up] <= (*h)[i] {
+			return
+		}
+		(*h)[up], (*h)[i] = (*h)[i], (*h)[up]
+		i = up
+	}
+}
+
+func popInt(h *[]int) int {
+	s := *h
+	least, last := s[0], len(s)-1
+	s[0] = s[last]
+	s = s[:last]
+	*h = s
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= last {
+			return least
+		}
+		if down+1 < last && s[down+1] < s[down] {
+			down++
+		}
+		if s[i] <= s[down] {
+			return least
+		}
+		s[i], s[down] = s[down], s[i]
+		i = down
+	}
+}

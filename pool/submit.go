@@ -1,0 +1,311 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
+)
+
+// Submit puts in into the queue as a job, and waits while the queue is full: until
+// there is room, ctx ends (the error is its cause) or the pool is closed
+// ([ErrClosed]). Those that wait are served in turn. [WhenFull] sets what else
+// becomes of a full queue. Once accepted, the job no longer depends on ctx, but for
+// the values that it lends: it ends by itself, by [Job.Cancel], by [Pool.HaltNow],
+// or with the pool. Options that make no sense, or are given twice, are an error that
+// names them.
+//
+// Inside a call of the same pool, with its context, Submit does not wait for room:
+// it returns [ErrWouldDeadlock].
+func (p *Pool[In, Out]) Submit(ctx context.Context, in In, opts ...JobOption) (*Job[Out], error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	j := p.newJob(ctx, in)
+	if err := j.prepare(opts); err != nil {
+		return nil, err
+	}
+	err := j.tryPut()
+	if errors.Is(err, engine.ErrFull) {
+		err = j.whenFull(ctx)
+	}
+	return j.accepted(err)
+}
+
+// TrySubmit is Submit for those who do not wait, and do nothing else about a full
+// queue: that is [ErrFull] at once. The context of the call has no values of the
+// submitter's.
+func (p *Pool[In, Out]) TrySubmit(in In, opts ...JobOption) (*Job[Out], error) {
+	j := p.newJob(context.Background(), in)
+	if err := j.prepare(opts); err != nil {
+		return nil, err
+	}
+	return j.accepted(j.tryPut())
+}
+
+// tryPut puts the job into the queue, or says why it did not go in.
+func (j *job[In, Out]) tryPut() (err error) {
+	p := j.pool
+	if e := j.entry(); e != nil {
+		err = p.queue.TryEnter(e)
+	} else {
+		err = p.queue.TryPut(j)
+	}
+	if p.watch == nil {
+		return err
+	}
+	if full := errors.Is(err, engine.ErrFull); p.full.Swap(full) != full && full {
+		p.note(Event{Kind: QueueFull, Time: p.clock.Time(p.clock.Now()), Worker: -1})
+	}
+	return err
+}
+
+// whenFull does what the pool's policy says about a job that finds no room.
+func (j *job[In, Out]) whenFull(ctx context.Context) error {
+	p := j.pool
+	policy := p.policy
+	if policy == CallerRuns && j.entry() != nil {
+		policy = Block // out of its turn it may not run
+	}
+	switch policy {
+	case Reject:
+		return engine.ErrFull
+	case DropOldest:
+		old, full, err := p.queue.Replace(j, j.entry())
+		if full {
+			old.abort(ErrDropped, true)
+		}
+		return err
+	case CallerRuns:
+		return j.runHere(ctx)
+	case Block:
+	}
+	if outerCall(ctx, p.life) != nil {
+		return ErrWouldDeadlock
+	}
+	if e := j.entry(); e != nil {
+		return p.queue.Enter(ctx, e)
+	}
+	return p.queue.Put(ctx, j)
+}
+
+// runHere accepts the job and runs it on the caller's goroutine.
+func (j *job[In, Out]) runHere(ctx context.Context) error {
+	p := j.pool
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.leave()
+	hold, err := p.acquire(ctx, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer hold.release()
+	t := p.tally.part(int32(hold.slot.id))
+	t.mu.Lock()
+	t.accepted++
+	t.mu.Unlock()
+	if j.x != nil {
+		j.x.accepted.Store(true)
+		j.tell(Event{Kind: JobQueued})
+	}
+	if j.claim(p.clock.Now()) {
+		j.runIn(hold)
+	}
+	return nil
+}
+
+// accepted ends a Submit.
+func (j *job[In, Out]) accepted(err error) (*Job[Out], error) {
+	if j.x != nil {
+		if err == nil {
+			j.tell(Event{Kind: JobQueued})
+		} else if j.pool.track != nil {
+			j.pool.track.forget(j.ID())
+		}
+	}
+	switch {
+	case err == nil:
+		return &j.Job, nil
+	case errors.Is(err, engine.ErrClosed):
+		return nil, ErrClosed
+	case errors.Is(err, engine.ErrFull):
+		return nil, ErrFull
+	}
+	return nil, err
+}
+
+// extra is what few jobs need: those with options, and those of a pool that is
+// observed or tracked.
+type extra[In, Out any] struct {
+	entry    engine.Entry[*job[In, Out]]
+	hasEntry bool // it goes into the queue as an entry
+
+	announced bool         // guarded by the watch
+	accepted  atomic.Bool  // set under the lock of the queue
+	worker    atomic.Int32 // that runs it; -1: none does
+}
+
+// entry is the job's entry in the queue, or nil.
+func (j *job[In, Out]) entry() *engine.Entry[*job[In, Out]] {
+	if j.x == nil || !j.x.hasEntry {
+		return nil
+	}
+	return &j.x.entry
+}
+
+// prepare makes what the job needs beyond itself.
+func (j *job[In, Out]) prepare(opts []JobOption) error {
+	p := j.pool
+	if len(opts) == 0 && p.watch == nil && p.track == nil {
+		return nil
+	}
+	var c jobConfig
+	for _, opt := range opts {
+		if opt == nil {
+			return errors.New("pool: Submit: nil option")
+		}
+		opt(&c)
+	}
+	if c.weight > 0 && c.err == nil {
+		switch {
+		case p.capacity == 0:
+			c.refuse("Weight(%d): the pool has no Capacity", c.weight)
+		case c.weight > p.capacity:
+			c.refuse("Weight(%d): above the pool's Capacity of %d", c.weight, p.capacity)
+		}
+	}
+	if c.err != nil {
+		return c.err
+	}
+	j.x = new(extra[In, Out])
+	j.x.worker.Store(-1)
+	if len(opts) > 0 {
+		j.x.hasEntry = true
+		e := &j.x.entry
+		e.Value, e.Key, e.Priority, e.Weight = j, c.key, c.priority, c.weight
+		if c.after > 0 {
+			if e.Due = j.queued + int64(c.after); e.Due < 0 {
+				e.Due = math.MaxInt64
+			}
+		}
+	}
+	if p.track != nil {
+		p.track.add(j)
+	}
+	return nil
+}
+
+// tell notes an event of this job.
+func (j *job[In, Out]) tell(e Event) {
+	if w := j.pool.watch; w != nil {
+		e.Job = j.ID()
+		w.noteJob(&j.x.announced, j.pool.clock.Time(j.queued), e)
+	}
+}
+
+// ended goes on with a job that has just ended.
+func (j *job[In, Out]) ended(now int64, status result.Status, dropped bool) {
+	p := j.pool
+	kind := JobFinished
+	if dropped {
+		kind = JobDropped
+	}
+	e := Event{Kind: kind, Time: p.clock.Time(now), Worker: int(j.worker), Status: status, Err: j.err}
+	if !dropped {
+		e.Attempt, e.Wait, e.Run = j.attempts(), j.wait(), j.run
+	}
+	j.tell(e)
+	if p.track != nil {
+		p.track.ended(j.ID())
+	}
+	if j.x.hasEntry {
+		p.queue.Done(&j.x.entry)
+	}
+}
+
+// JobOption says more of one job, in [Pool.Submit] and [Pool.TrySubmit]. A job with
+// options takes one allocation more, and is taken from the queue by itself.
+type JobOption func(*jobConfig)
+
+type jobConfig struct {
+	key      any
+	priority int
+	after    time.Duration
+	weight   int64
+
+	given [4]bool
+	err   error // the first
+}
+
+// Key lets jobs with equal keys run one at a time and in the order in which they
+// were accepted, on whichever worker; those with other keys, or none, are not held
+// up. The order stands above that of priorities, and a job with [After] takes its
+// place when it is due. k must be comparable and not nil.
+func Key(k any) JobOption {
+	return func(c *jobConfig) {
+		c.once(0, "Key")
+		switch {
+		case k == nil:
+			c.refuse("Key(nil)")
+		case !reflect.ValueOf(k).Comparable():
+			c.refuse("Key(%T): not comparable", k)
+		}
+		c.key = k
+	}
+}
+
+// Priority lets a job start before those with a lower one; among equal ones the first
+// to come is the first to start. The default is 0, and n may be negative. It is
+// worth a head start: each step as much as the pool's [Aging], so that a job which has
+// waited for longer than that is not overtaken any more, and none starves.
+func Priority(n int) JobOption {
+	return func(c *jobConfig) {
+		c.once(1, "Priority")
+		c.priority = n
+	}
+}
+
+// After lets a job start no earlier than d after it was submitted. It has its place
+// in the queue meanwhile, and the time counts as Wait. Then it stands where jobs that
+// are submitted at that time do. A d that is not positive means at once.
+func After(d time.Duration) JobOption {
+	return func(c *jobConfig) {
+		c.once(2, "After")
+		c.after = d
+	}
+}
+
+// Weight lets a job start only when n of the pool's [Capacity] are free, and takes
+// them while it runs. Jobs with a weight that wait for it are served in turn, so
+// that many light ones cannot keep a heavy one waiting; jobs without one weigh nothing
+// and are not held up, and no worker is held by one that waits. n below 1, above the
+// capacity, or for a pool without one, is an error of Submit.
+func Weight(n int64) JobOption {
+	return func(c *jobConfig) {
+		c.once(3, "Weight")
+		if n < 1 {
+			c.refuse("Weight(%d): want at least 1", n)
+		}
+		c.weight = n
+	}
+}
+
+func (c *jobConfig) once(i int, name string) {
+	if c.given[i] {
+		c.refuse("%s given twice", name)
+	}
+	c.given[i] = true
+}
+
+func (c *jobConfig) refuse(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf("pool: Submit: "+format, args...)
+	}
+}

@@ -1,0 +1,146 @@
+package pool
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/millstream-go/millstream/result"
+)
+
+// JobInfo tells of one job at one instant. It is a plain value.
+type JobInfo struct {
+	ID      uint64
+	Status  result.Status
+	Attempt int   // calls made, the one under way included
+	Worker  int   // who made the last one; -1: nobody
+	Err     error // if it has ended
+	// Timing of a job that has not ended is how long it has waited and run so far.
+	Timing result.Timing
+	// What it was submitted with.
+	Key      any
+	Priority int
+	Weight   int64
+}
+
+// Jobs returns the jobs of a pool with [Track], by number: those that have not
+// ended, and of the others the last ones. Without Track it returns nil.
+func (p *Pool[In, Out]) Jobs() []JobInfo {
+	if p.track == nil {
+		return nil
+	}
+	jobs := p.track.all()
+	infos := make([]JobInfo, 0, len(jobs))
+	now := p.clock.Now()
+	for _, j := range jobs {
+		infos = append(infos, j.info(now))
+	}
+	slices.SortFunc(infos, func(a, b JobInfo) int { return cmp.Compare(a.ID, b.ID) })
+	return infos
+}
+
+// Job returns the job with that number, of a pool with [Track]; false if there is
+// none, or if it ended too long ago.
+func (p *Pool[In, Out]) Job(id uint64) (*Job[Out], bool) {
+	if p.track == nil {
+		return nil, false
+	}
+	j := p.track.find(id)
+	if j == nil {
+		return nil, false
+	}
+	return &j.Job, true
+}
+
+func (j *job[In, Out]) info(now int64) JobInfo {
+	e := &j.x.entry // the zero entry, if it has none
+	i := JobInfo{ID: j.ID(), Worker: int(j.x.worker.Load()), Key: e.Key, Priority: e.Priority, Weight: e.Weight}
+	word := j.ctx.state.Load()
+	i.Timing.Queued = j.pool.clock.Time(j.queued)
+	begun := int64(word >> statusBits)
+	switch i.Status = statusOf(word); i.Status {
+	case result.Queued:
+		i.Timing.Wait = since(j.queued, now)
+	case result.Running:
+		if begun == 0 { // it is ended before it has started
+			begun = now
+		}
+		i.Timing.Wait, i.Timing.Run = since(j.queued, begun), since(begun, now)
+	default:
+		i.Timing, i.Err = j.timing(), j.err
+	}
+	if i.Worker >= 0 {
+		i.Attempt = 1 + int(j.ctx.retries.Load())
+	}
+	return i
+}
+
+// registry knows the jobs of a pool with Track.
+type registry[In, Out any] struct {
+	mu   sync.Mutex
+	jobs map[uint64]*job[In, Out]
+	last []uint64 // the jobs that ended last: a ring, once it is full
+	keep int
+	next int // place in last
+}
+
+func newRegistry[In, Out any](keep int) *registry[In, Out] {
+	return &registry[In, Out]{jobs: make(map[uint64]*job[In, Out]), keep: keep}
+}
+
+// add takes in a job that is about to be accepted.
+func (r *registry[In, Out]) add(j *job[In, Out]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.jobs[j.ID()] = j
+}
+
+// forget takes out a job that was not accepted.
+func (r *registry[In, Out]) forget(id uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.jobs, id)
+}
+
+// ended makes a job one of the last, instead of the one that was so for longest.
+func (r *registry[In, Out]) ended(id uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.keep == 0:
+		delete(r.jobs, id)
+	case len(r.last) < r.keep:
+		r.last = append(r.last, id)
+	default:
+		delete(r.jobs, r.last[r.next])
+		r.last[r.next] = id
+		r.next = (r.next + 1) % r.keep
+	}
+}
+
+// find returns the job with that number, or nil.
+func (r *registry[In, Out]) find(id uint64) *job[In, Out] {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if j := r.jobs[id]; j != nil && j.x.accepted.Load() {
+		return j
+	}
+	return nil
+}
+
+// all returns the jobs that were accepted.
+func (r *registry[In, Out]) all() []*job[In, Out] {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*job[In, Out], 0, len(r.jobs))
+	for _, j := range r.jobs {
+		if j.x.accepted.Load() {
+			all = append(all, j)
+		}
+	}
+	return all
+}
+
+// since is how much time went by between two readings of the clock.
+func since(from, to int64) time.Duration { return time.Duration(max(to-from, 0)) }
