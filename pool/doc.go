@@ -8,10 +8,11 @@
 //
 // A call is one run of the pool's function. A worker is the right to make one call
 // at a time, numbered from 0; a pool of n workers never has more than n calls under
-// way, whichever method they come from. A job is an input that was put into the
-// queue by [Pool.Submit] or [Pool.TrySubmit]; its [Job] is the handle. To accept an
-// input is to take it so that it will end: each accepted input ends exactly once,
-// with a value, an error, a panic or as canceled.
+// way, whichever method they come from. A worker starts when it is first needed; it
+// stops when it is halted, and with [IdleTimeout] when it was idle for long. A job is
+// an input that was put into the queue by [Pool.Submit] or [Pool.TrySubmit]; its [Job]
+// is the handle. To accept an input is to take it so that it will end: each accepted
+// input ends exactly once, with a value, an error, a panic or as canceled.
 //
 // # Which method
 //
@@ -37,6 +38,31 @@
 // its call runs; in Map and Stream, where one context serves many calls, as long as
 // its worker does, so do not keep it beyond the call.
 //
+// # The queue
+//
+// The queue is bounded: 1024 jobs, or what [Queue] says. [WhenFull] sets whether
+// Submit waits for room, gives up, drops the oldest job or runs the new one on the
+// caller's goroutine. Jobs start in the order in which they came, except:
+//
+//   - [Priority] is worth a head start of a fixed time ([Aging]), so nothing starves.
+//   - [Key]: one job at a time for each key, in order; others are not held up.
+//   - [After]: not before a time.
+//   - [Weight]: not more than the pool's [Capacity] at once.
+//
+// A job that may not start yet keeps no worker waiting. Such jobs count in the bound
+// of the queue, and [Pool.Shutdown] waits for them as for all others.
+//
+// # Watching and steering
+//
+// A [Job] tells its own status. [Pool.Stats] counts them all, at one instant;
+// [Pool.Workers] tells what each worker does; with [Track], [Pool.Jobs] and [Pool.Job]
+// find jobs by number; with [Observe], a function is told of each [Event]. What is not
+// asked for costs nothing, and an observer that is slow or panics does no harm.
+//
+// [Pool.Pause] and [Pool.Resume] hold back new calls, [Pool.Resize] sets the number of
+// workers, [Pool.Halt] and [Pool.HaltNow] stop one of them. They do not wait, and may
+// be called at any time, also inside a call and after the end of the pool.
+//
 // # Contexts
 //
 // The context of Do, Map and Stream is the context of their calls. That of Submit
@@ -49,9 +75,11 @@
 // # Shutdown
 //
 // [Pool.Shutdown] takes nothing more and lets all that was accepted finish, as long
-// as its context lasts; [Pool.Close] cancels what is left. Nothing of the pool runs
-// when Close has returned, nor when Shutdown has, unless it says so with a
-// [*StuckError]. Later calls get [ErrClosed].
+// as its context lasts; for that it ends a pause, and a pool whose workers were all
+// halted gets one. [Pool.Close] cancels what is left. Nothing of the pool runs when
+// Close has returned, nor when Shutdown has, unless it says so with a [*StuckError],
+// which lists the jobs that are stuck; an observer is waited for no longer than 100 ms.
+// Later calls get [ErrClosed].
 //
 // # Errors and panics
 //
@@ -61,7 +89,9 @@
 // goroutine is replaced, unless it runs on the goroutine of a caller (of Do, Map or
 // Job.Wait): that one it ends, as it does without a pool, and its worker is free
 // again. What was canceled before it started is [result.Canceled], with the cause,
-// and was never called. Arguments that make no sense panic at construction with a
+// and was never called. [Retry] makes calls that failed again; a panic is never
+// retried. [NewStateful] gives each worker a state, which is opened before its first
+// call and closed behind its last one, whatever happened in between. Arguments that make no sense panic at construction with a
 // message that names them.
 //
 // # Timing

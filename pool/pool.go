@@ -322,7 +322,7 @@ func (p *Pool[In, Out]) abort(cause error) {
 	p.end(cause)
 	p.queue.Hold(false)
 	p.control.Unlock()
-	p.slots.Close() // turns away those that wait for a slot
+	p.slots.Close()                       // turns away those that wait for a slot
 	for _, j := range p.queue.Entries() { // nobody else may come upon them
 		j.abort(cause, false)
 	}

@@ -10,8 +10,9 @@ import "time"
 // from outside would be decades off.
 type Clock struct{ epoch time.Time }
 
-// NewClock returns a clock that starts now.
-func NewClock() Clock { return Clock{epoch: time.Now()} }
+// NewClock returns a clock that starts now, at 1: a reading of 0 means none, also
+// where time stands still.
+func NewClock() Clock { return Clock{epoch: time.Now().Add(-1)} }
 
 // Now returns the nanoseconds since the clock was made. It never goes back.
 func (c Clock) Now() int64 { return int64(time.Since(c.epoch)) }
