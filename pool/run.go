@@ -150,6 +150,9 @@ func (j *job[In, Out]) whole(err error) error {
 	if _, panicked := errors.AsType[*result.PanicError](err); panicked {
 		return err
 	}
+	if says, ok := errors.AsType[*canceledError](err); ok && errors.Is(says.cause, cause) {
+		return err
+	}
 	return &canceledError{cause, err}
 }
 
@@ -219,14 +222,23 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
 				Worker: c.slot.Load().id, Attempt: made, Err: err, Wait: wait,
 			})
 		}
-		if p.retry.sleep(c, wait) != nil {
-			return out, err // the end of the call is why there is no other one
+		if cut := p.retry.sleep(c, wait); cut != nil {
+			return out, notAgain(err, cut)
 		}
 		if limit := p.before(c); limit != nil {
 			return out, limit
 		}
 		c.retries.Add(1)
 	}
+}
+
+// notAgain is the error of an input whose last call failed with err, and whose
+// context ended before the next one.
+func notAgain(err, cut error) error {
+	if errors.Is(cut, context.DeadlineExceeded) {
+		return fmt.Errorf("%w; no retry: %w", err, cut)
+	}
+	return &canceledError{cut, err}
 }
 
 // call calls the function within the timeout.

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -104,7 +105,20 @@ func TestShutdownSaysWhatIsStuck(t *testing.T) {
 		assert.Len(t, stuck.Calls, 4)
 		assert.Equal(t, errBoom, stuck.Err)
 		assert.ErrorIs(t, err, errBoom)
-		assert.EqualError(t, err, "pool: calls that still run although their context has ended: 4 (job 1 for 1.1s, job 2 for 1.1s, job 3 for 1.1s, worker 4): boom")
+		direct := 0
+		for _, c := range stuck.Calls {
+			if c.Job == 0 {
+				direct = c.Worker
+				assert.Zero(t, c.Age)
+				continue
+			}
+			assert.LessOrEqual(t, c.Job, uint64(3))
+			assert.Equal(t, 1100*time.Millisecond, c.Age)
+		}
+		require.ErrorContains(t, err, "pool: calls that still run although their context has ended: 4 (")
+		require.ErrorContains(t, err, "job 3 for 1.1s")
+		require.ErrorContains(t, err, fmt.Sprintf("worker %d", direct))
+		require.ErrorContains(t, err, "): boom")
 
 		again, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
