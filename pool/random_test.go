@@ -19,10 +19,11 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Random sequences of operations from many goroutines against a model: each input
-// that was accepted ends once, in the way that its function says or as canceled;
-// it was called once or, if it never started, not at all; and never more calls run
-// than there are workers. A failure prints its seed; put it in place of the random
+// Random sequences of operations from many goroutines, on pools with random options,
+// against a model: each input that was accepted ends once, in the way that its function
+// says or as canceled; it was called as often as it was to be, or, if it never started,
+// not at all; jobs with a key run one at a time, in order; never more calls run than
+// there ever were workers; and the counts of Stats add up at any time. A failure prints its seed; put it in place of the random
 // one to see it again, as far as the scheduler lets you.
 
 func TestRandomOperationsInABubble(t *testing.T) {
@@ -60,10 +61,18 @@ const (
 	actions // how many there are
 )
 
-// order is an input with the count of its calls.
+// order is an input with the count of its calls. One with a line has its place there.
 type order struct {
 	do    action
 	calls atomic.Int64
+	line  *line
+	place int64
+}
+
+// line is a key and what has become of its jobs.
+type line struct {
+	busy atomic.Bool
+	next int64 // the least place that may start; guarded by busy
 }
 
 func (o *order) value() int { return 1 + int(o.do) }
@@ -75,8 +84,10 @@ type model struct {
 	pool  *pool.Pool[*order, int]
 	now   gauge
 	short time.Duration
+	most  int64 // calls for one input
 
 	accepted, ended, called atomic.Int64
+	unseen                  atomic.Int64 // jobs that ended their submitter
 }
 
 func (m *model) call(ctx context.Context, o *order) (int, error) {
@@ -84,6 +95,12 @@ func (m *model) call(ctx context.Context, o *order) (int, error) {
 	defer m.now.leave()
 	m.called.Add(1)
 	o.calls.Add(1)
+	if l := o.line; l != nil {
+		assert.False(m.t, l.busy.Swap(true), "seed %d: two jobs of one key", m.seed)
+		assert.LessOrEqual(m.t, l.next, o.place, "seed %d: jobs of a key out of order", m.seed)
+		l.next = o.place
+		defer l.busy.Store(false)
+	}
 	switch o.do {
 	case fail:
 		return 0, errBoom
@@ -123,7 +140,7 @@ func (m *model) call(ctx context.Context, o *order) (int, error) {
 // goroutine that ended.
 func (m *model) expect(o *order, v int, err error, mayExit bool) {
 	why := fmt.Sprintf("seed %d: action %d gave %v, %v after %d calls", m.seed, o.do, v, err, o.calls.Load())
-	if !assert.LessOrEqual(m.t, o.calls.Load(), int64(1), why) {
+	if !assert.LessOrEqual(m.t, o.calls.Load(), m.most, why) {
 		return
 	}
 	canceled := errors.Is(err, context.Canceled) || errors.Is(err, pool.ErrClosed) || errors.Is(err, context.DeadlineExceeded)
@@ -134,7 +151,7 @@ func (m *model) expect(o *order, v int, err error, mayExit bool) {
 	var caught *result.PanicError
 	switch o.do {
 	case fail:
-		assert.Equal(m.t, errBoom, err, why)
+		assert.ErrorIs(m.t, err, errBoom, why)
 	case panics:
 		assert.ErrorAs(m.t, err, &caught, why)
 	case exit:
@@ -151,14 +168,22 @@ func randomOperations(t *testing.T, seed uint64, rounds int) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	m := &model{t: t, seed: seed, short: time.Duration(1+rng.IntN(20)) * time.Microsecond}
 	workers := 1 + rng.IntN(4)
-	m.pool = pool.New(m.call, pool.Workers(workers), pool.Queue(1+rng.IntN(10)))
+	opts, policy := m.options(rng)
+	m.pool = pool.New(m.call, append(opts, pool.Workers(workers))...)
+	most := workers
 
-	var wg sync.WaitGroup
+	var wg, steer sync.WaitGroup
+	stop := make(chan struct{})
+	if rng.IntN(2) == 0 {
+		rng := rand.New(rand.NewPCG(rng.Uint64(), 2))
+		most = max(workers, mostSteered)
+		steer.Go(func() { m.steer(rng, workers, stop) })
+	}
 	for range 1 + rng.IntN(6) {
 		rng := rand.New(rand.NewPCG(rng.Uint64(), 1))
 		wg.Go(func() {
 			for range rounds {
-				if !m.step(rng) {
+				if !m.step(rng, policy) {
 					return
 				}
 			}
@@ -178,8 +203,13 @@ func randomOperations(t *testing.T, seed uint64, rounds int) {
 	}
 	assert.NoError(t, m.pool.Close())
 	wg.Wait()
+	close(stop)
+	steer.Wait()
+	stats := m.sums()
+	assert.Zero(t, stats.Queued+stats.Running+stats.Busy, "seed %d: %v", seed, stats)
+	assert.EqualValues(t, m.accepted.Load()+m.unseen.Load(), stats.Accepted, "seed %d: %v", seed, stats)
 	assert.Equal(t, m.accepted.Load(), m.ended.Load(), "seed %d: jobs", seed)
-	assert.LessOrEqual(t, m.now.peak.Load(), int64(workers), "seed %d: calls at once", seed)
+	assert.LessOrEqual(t, m.now.peak.Load(), int64(most), "seed %d: calls at once", seed)
 	assert.Zero(t, m.now.now.Load(), "seed %d: calls after Close", seed)
 }
 
@@ -195,7 +225,7 @@ func orders(rng *rand.Rand, n int, of ...action) []*order {
 var allActions = []action{succeed, fail, panics, exit, yields, takes, listens, nests}
 
 // step does one random operation, and reports false when the pool is closed.
-func (m *model) step(rng *rand.Rand) bool {
+func (m *model) step(rng *rand.Rand, policy pool.Policy) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if rng.IntN(4) == 0 {
@@ -219,8 +249,13 @@ func (m *model) step(rng *rand.Rand) bool {
 		m.expect(o, v, err, true)
 		closed(err)
 	case 1:
-		for _, o := range orders(rng, 1+rng.IntN(20), allActions...) {
-			j, err := m.pool.Submit(ctx, o)
+		var l line
+		for i, o := range orders(rng, 1+rng.IntN(20), allActions...) {
+			opts := m.jobOptions(rng, o, &l, i)
+			j, err := m.submit(ctx, rng, o, policy, opts)
+			if errors.Is(err, errSubmitterGone) {
+				continue
+			}
 			if err != nil {
 				assert.Zero(m.t, o.calls.Load(), "seed %d: called and not accepted", m.seed)
 				closed(err)
@@ -280,4 +315,137 @@ func (m *model) settle(o *order, j *pool.Job[int]) {
 	assert.True(m.t, ok)
 	assert.EqualValues(m.t, r.Attempt, o.calls.Load(), "seed %d: calls of a job that ended with %v", m.seed, err)
 	m.ended.Add(1)
+}
+
+// mostSteered is the most workers that steer makes.
+const mostSteered = 5
+
+var errSubmitterGone = errors.New("the job has ended its submitter")
+
+// options returns random options of a pool, but for the number of workers.
+func (m *model) options(rng *rand.Rand) ([]pool.Option, pool.Policy) {
+	m.most = 1
+	policy := pool.Policy(rng.IntN(4))
+	opts := []pool.Option{pool.Queue(1 + rng.IntN(10)), pool.WhenFull(policy), pool.Capacity(3)}
+	maybe := func(opt pool.Option) bool {
+		yes := rng.IntN(3) == 0
+		if yes {
+			opts = append(opts, opt)
+		}
+		return yes
+	}
+	if maybe(pool.Retry(pool.RetryPolicy{Attempts: 3, Base: 2 * time.Microsecond, Budget: 0.5})) {
+		m.most = 3
+	}
+	maybe(pool.Track(rng.IntN(20)))
+	maybe(pool.IdleTimeout(time.Duration(1+rng.IntN(50))*time.Microsecond, rng.IntN(3)))
+	maybe(pool.Aging(time.Microsecond))
+	maybe(pool.Observe(func(e pool.Event) {
+		switch e.Job % 8 {
+		case 1:
+			panic(errBoom)
+		case 2:
+			runtime.Goexit()
+		case 3:
+			m.pool.Stats()
+		case 4:
+			m.pool.Job(e.Job)
+		default:
+		}
+	}))
+	return opts, policy
+}
+
+// jobOptions returns random options of a job.
+func (*model) jobOptions(rng *rand.Rand, o *order, l *line, place int) []pool.JobOption {
+	var opts []pool.JobOption
+	if rng.IntN(3) > 0 {
+		return opts
+	}
+	if rng.IntN(2) == 0 && o.do != nests { // what waits inside would hold up its key
+		o.line, o.place = l, int64(place)
+		opts = append(opts, pool.Key(l))
+	} else if rng.IntN(3) == 0 { // would change the order of its key
+		opts = append(opts, pool.After(time.Duration(rng.IntN(50))*time.Microsecond))
+	}
+	if rng.IntN(3) == 0 {
+		opts = append(opts, pool.Priority(rng.IntN(5)-2))
+	}
+	if rng.IntN(3) == 0 {
+		opts = append(opts, pool.Weight(1+rng.Int64N(3)))
+	}
+	return opts
+}
+
+// submit hands in a job, or says that it ended who did.
+func (m *model) submit(ctx context.Context, rng *rand.Rand, o *order, policy pool.Policy, opts []pool.JobOption) (*pool.Job[int], error) {
+	if rng.IntN(4) == 0 {
+		return m.pool.TrySubmit(o, opts...)
+	}
+	if policy != pool.CallerRuns {
+		return m.pool.Submit(ctx, o, opts...)
+	}
+	var j *pool.Job[int]
+	err := errSubmitterGone
+	onItsOwn(func() { j, err = m.pool.Submit(ctx, o, opts...) })
+	if j == nil && errors.Is(err, errSubmitterGone) {
+		m.unseen.Add(1)
+		assert.Equal(m.t, exit, o.do, "seed %d", m.seed)
+	}
+	return j, err
+}
+
+// steer does random things to the workers until stop is closed.
+func (m *model) steer(rng *rand.Rand, workers int, stop <-chan struct{}) {
+	p := m.pool
+	pause := func() { time.Sleep(time.Duration(rng.IntN(30)) * time.Microsecond) }
+	resize := func(n int) {
+		if err := p.Resize(n); err != nil {
+			assert.ErrorIs(m.t, err, pool.ErrClosed, "seed %d", m.seed)
+		}
+	}
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		switch rng.IntN(7) {
+		case 0:
+			p.Pause()
+			pause()
+			p.Resume()
+		case 1:
+			resize(rng.IntN(mostSteered + 1))
+			pause()
+			resize(workers)
+		case 2, 3:
+			halt := p.Halt
+			if rng.IntN(2) == 0 {
+				halt = p.HaltNow
+			}
+			if err := halt(rng.IntN(mostSteered)); err != nil && !errors.Is(err, pool.ErrClosed) {
+				assert.ErrorIs(m.t, err, pool.ErrNoWorker, "seed %d", m.seed)
+			}
+			pause()
+			resize(1 + rng.IntN(mostSteered))
+		case 4:
+			all := p.Workers()
+			assert.LessOrEqual(m.t, len(all), 2*mostSteered, "seed %d: those that halt are still there", m.seed)
+		case 5:
+			p.Jobs()
+		default:
+			m.sums()
+		}
+		pause()
+	}
+}
+
+// sums checks that the counts of a snapshot add up.
+func (m *model) sums() pool.Stats {
+	s := m.pool.Stats()
+	ends := s.Succeeded + s.Failed + s.Panicked + s.Canceled + s.Dropped
+	assert.Equal(m.t, s.Accepted, ends+uint64(s.Queued)+uint64(s.Running), "seed %d: %v", m.seed, s)
+	assert.GreaterOrEqual(m.t, s.Queued, 0, "seed %d: %v", m.seed, s)
+	return s
 }
