@@ -39,22 +39,28 @@
 // and whoever holds the lock of the next queue moves what has become contiguous. The
 // takers of the stage get nothing beyond the window.
 //
-// A [Crew] starts a worker, a goroutine with a taker, each time somebody is to be
-// roused and nobody is idle, up to its number. It catches panics and replaces
-// goroutines that end, with one deferred call for a whole stretch of items.
+// Out of turn: an item with a key, a priority, a weight or a delay is an [Entry] and
+// waits in a lane beside the ring, under the same lock and the same limit. While one
+// of them may go, takers take one item at a time, and what they hold beyond that goes
+// back to the front of the ring. See lane.go for the order.
 //
-// [Slots] bound how many calls are under way at once where several crews and callers
-// share a limit. A [Stage] is a crew that calls a user's function on items and puts
-// its outputs into the next queue. A [Scope] is what is canceled together.
+// A [Crew] starts a worker, a goroutine with a taker, each time somebody is to be
+// roused and nobody is idle, up to its number, which may change. It catches panics and
+// replaces goroutines that end, with one deferred call for a whole stretch of items.
+//
+// A [Stage] is a crew that calls a user's function on items and puts its outputs into
+// the next queue; it may need a [Slot] for each call, where several share a limit. A
+// [Scope] is what is canceled together.
 //
 // # What it guarantees
 //
 //   - An item that was put is handed out exactly once.
 //   - No item is in a ring, an outbox or a span while a taker of its queue is idle
-//     and nobody is on the way, unless an ordered stage's window is full. (An item
-//     in the outbox of a producer counts from the moment it is published.)
-//   - A ring never holds more than its limit, and an outbox or a taker more than a
-//     chunk.
+//     and nobody is on the way, unless an ordered stage's window is full or the queue
+//     is held. (An item in the outbox of a producer counts from the moment it is
+//     published.) The same is true of an entry that may go.
+//   - A queue never holds more than its limit, but for what comes back from takers,
+//     and an outbox or a taker no more than a chunk.
 //   - Items of one producer leave the queue in the order in which they were put, and
 //     outputs of an ordered stage in the order of its inputs.
 //   - What was taken is kept alive by no queue.
