@@ -33,14 +33,14 @@ func (p *Pool[In, Out]) Resize(n int) error {
 // begun, and any after the end of the pool, is [ErrClosed]. [Pool.Resize] makes new
 // workers, and then the lowest number that is free is used again.
 func (p *Pool[In, Out]) Halt(worker int) error {
-	_, err := p.halt(worker)
+	_, err := p.halt("Halt", worker)
 	return err
 }
 
 // HaltNow is Halt, and ends the context of the call in hand with [ErrHalted] as the
 // cause: the function decides what becomes of its input.
 func (p *Pool[In, Out]) HaltNow(worker int) error {
-	inHand, err := p.halt(worker)
+	inHand, err := p.halt("HaltNow", worker)
 	if inHand != nil {
 		inHand.end(ErrHalted)
 	}
@@ -48,15 +48,12 @@ func (p *Pool[In, Out]) HaltNow(worker int) error {
 }
 
 // halt returns the call in hand, if there is one.
-func (p *Pool[In, Out]) halt(worker int) (*callCtx, error) {
+func (p *Pool[In, Out]) halt(method string, worker int) (*callCtx, error) {
 	p.control.Lock()
 	defer p.control.Unlock()
-	if p.finishing && p.slots.Workers() == 1 {
-		return nil, ErrClosed
-	}
-	inHand, err := p.slots.Halt(worker)
+	inHand, err := p.slots.Halt(worker, p.finishing)
 	if err != nil {
-		return nil, fmt.Errorf("pool: Halt(%d): %w", worker, err)
+		return nil, fmt.Errorf("pool: %s(%d): %w", method, worker, err)
 	}
 	p.apply()
 	return inHand, nil

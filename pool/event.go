@@ -18,14 +18,14 @@ type EventKind uint8
 // worker, WorkerStarted comes first and WorkerStopped last.
 const (
 	JobQueued     EventKind = iota // the pool has accepted a job
-	JobStarted                     // a worker calls the function for it
+	JobStarted                     // a worker calls the function for it, for the first time
 	JobRetried                     // a call failed and is to be made again, after a pause
 	JobFinished                    // the job has ended: see Status
 	JobDropped                     // it was taken from the queue to make room, and never called
 	WorkerStarted                  // a worker is there
 	WorkerHalted                   // it was asked to stop after the job in hand
 	WorkerStopped                  // it is gone
-	QueueFull                      // somebody waits for room in the queue, or was refused
+	QueueFull                      // somebody has found the queue full, the first one since there was room
 )
 
 var eventNames = [...]string{

@@ -117,16 +117,16 @@ func (m *mapping[In, Out]) work(h place) {
 			}
 			// The slot is asked for, or others wait for one: take turns.
 			c.slot.Store(nil)
-			h.release()
+			asked := h.release()
 			var err error
 			if h.slot, err = h.slots.Acquire(m.joining); err != nil {
 				held = false
-				if recalled || m.indices.Left() { // else all have been started meanwhile
+				if m.indices.Left() { // else all have been started meanwhile
 					m.fail(m.pool.why(err))
 				}
 				return
 			}
-			if c.Err() != nil && m.ctx.Err() == nil { // the worker was halted
+			if asked { // this one's end may be on its way: see HaltNow
 				c.close()
 				c = newCallCtx(m.ctx, m.pool.life, true)
 			}

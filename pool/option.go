@@ -121,8 +121,10 @@ const (
 	DropOldest
 	// CallerRuns has the caller run the job on its own goroutine, as [Pool.Do] does,
 	// as soon as fewer calls than the pool has workers are under way; Submit returns
-	// when the job has ended. So who submits is slowed down to what the pool can do. A
-	// job with options, which might start before its turn, waits for room instead.
+	// when the job has ended. So who submits is slowed down to what the pool can do.
+	// The job starts before those in the queue. One with options, whose turn matters,
+	// waits for room instead. A function that calls [runtime.Goexit] ends the caller's
+	// goroutine.
 	CallerRuns
 )
 
@@ -166,8 +168,8 @@ func Retry(policy RetryPolicy) Option {
 }
 
 // Aging sets how much of a head start a step of [Priority] is worth; the default is
-// 10 seconds. A job overtakes those with a priority lower by n if they came no more
-// than n times d before it. A d that is not positive panics.
+// 10 seconds. A job overtakes those with a priority lower by n if they came less than
+// n times d before it. A d that is not positive panics.
 func Aging(d time.Duration) Option {
 	return func(c *config) {
 		c.once("Aging")

@@ -115,6 +115,9 @@ func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	p.queue = engine.NewQueue[*job[In, Out]](p.clock, p.depth)
 	p.queue.Dead = func(j *job[In, Out]) bool { return j.Status() != result.Queued }
 	p.queue.Age = func(j *job[In, Out]) int64 { return j.queued }
+	p.queue.Older = func(a, b *job[In, Out]) bool {
+		return a.queued < b.queued || a.queued == b.queued && a.ID() < b.ID()
+	}
 	p.queue.Admitted = p.admitted
 	p.queue.Lanes(p.aging, p.capacity)
 	p.crew = engine.NewCrew(p.queue, p.workers, &p.idle, func(int) engine.Handler[*job[In, Out]] {
@@ -235,12 +238,13 @@ func (h place) runs(c *callCtx) {
 	}
 }
 
-func (h place) release() {
+// release gives the place back. It reports whether it was asked for.
+func (h place) release() (asked bool) {
 	if h.slots != nil {
-		h.slots.Release(h.slot)
-	} else {
-		<-h.share
+		return h.slots.Release(h.slot)
 	}
+	<-h.share
+	return false
 }
 
 // acquire gets a place for a call, and waits for it until ctx or the pool ends. It
@@ -315,16 +319,16 @@ func (p *Pool[In, Out]) why(err error) error {
 // errStopped says that a place is not needed any more.
 var errStopped = errors.New("pool: place not needed any more")
 
-// abort cancels what is left.
+// abort cancels what is left. The intake must be over.
 func (p *Pool[In, Out]) abort(cause error) {
 	p.control.Lock()
 	p.finishing = true
 	p.end(cause)
 	p.queue.Hold(false)
 	p.control.Unlock()
-	p.slots.Close()                       // turns away those that wait for a slot
-	for _, j := range p.queue.Entries() { // nobody else may come upon them
-		j.abort(cause, false)
+	p.slots.Close() // turns away those that wait for a slot
+	for _, j := range p.queue.Purge() {
+		j.abort(cause, false) // workers may be stuck, and come upon none of them
 	}
 }
 

@@ -38,13 +38,18 @@ func (j *job[In, Out]) claim(now int64) bool {
 
 // abandon ends a job that was never started. Its state must be settling.
 func (j *job[In, Out]) abandon(cause error, dropped bool) {
-	j.ctx.end(cause) // if it has no cause yet: the first one counts
-	j.err = &canceledError{cause: j.ctx.canceledBy()}
+	j.ctx.end(cause)
+	if !dropped {
+		cause = j.ctx.canceledBy() // of several the first one counts
+	}
+	j.err = &canceledError{cause: cause}
 	j.settle(j.pool.clock.Now(), dropped)
 	switch e := j.entry(); {
 	case dropped: // it is out already
 	case e != nil:
-		j.pool.queue.Remove(e)
+		if !j.pool.queue.Remove(e) {
+			j.pool.queue.Done(e) // a worker has it in hand
+		}
 	default:
 		j.pool.queue.Bury()
 	}
@@ -66,17 +71,15 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 	}
 	defer hold.release()
 	e := j.entry()
+	claimed := false
 	if e != nil {
-		got, waits := p.queue.Claim(e)
-		if waits {
+		var waits bool
+		if claimed, waits = p.queue.Claim(e); waits {
 			return ErrWouldDeadlock
-		}
-		if !got {
-			return nil
 		}
 	}
 	if !j.claim(p.clock.Now()) {
-		if e != nil {
+		if claimed {
 			p.queue.Done(e)
 		}
 		return nil
@@ -216,7 +219,6 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
 			return out, err
 		}
 		if c.job != 0 {
-			p.retried.Add(1)
 			p.note(Event{
 				Kind: JobRetried, Time: p.clock.Time(p.clock.Now()), Job: c.job,
 				Worker: c.slot.Load().id, Attempt: made, Err: err, Wait: wait,
@@ -227,6 +229,9 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
 		}
 		if limit := p.before(c); limit != nil {
 			return out, limit
+		}
+		if c.job != 0 {
+			p.retried.Add(1)
 		}
 		c.retries.Add(1)
 	}

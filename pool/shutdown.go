@@ -63,15 +63,15 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	return cause
 }
 
-// stuck lists the calls under way.
+// stuck lists the calls under way, and those that close a state.
 func (p *Pool[In, Out]) stuck() []StuckCall {
 	now := p.clock.Now()
 	var calls []StuckCall
 	p.slots.counts(func(at *slot) {
-		if !at.held {
+		if !at.held && !at.closing {
 			return
 		}
-		s := StuckCall{Worker: at.id}
+		s := StuckCall{Worker: at.id, Closing: at.closing}
 		if c := at.call.Load(); c != nil && c.job != 0 {
 			s.Job, s.Age = c.job, since(c.begun(), now)
 		}
@@ -124,9 +124,10 @@ type StuckError struct {
 
 // StuckCall is a call that did not return.
 type StuckCall struct {
-	Worker int
-	Job    uint64        // 0: a call of Do, Map or Stream
-	Age    time.Duration // since the job was started; 0 if it is none
+	Worker  int
+	Job     uint64        // 0: a call of Do, Map or Stream, or Closing
+	Age     time.Duration // since the job was started; 0 if it is none
+	Closing bool          // it is the one that closes the worker's state
 }
 
 // Error lists the calls that are stuck, the first ten of them, and says why they
@@ -142,10 +143,13 @@ func (e *StuckError) Error() string {
 			b.WriteString("...")
 			break
 		}
-		if c.Job == 0 {
-			fmt.Fprintf(&b, "worker %d", c.Worker)
-		} else {
+		switch {
+		case c.Job != 0:
 			fmt.Fprintf(&b, "job %d for %v", c.Job, c.Age)
+		case c.Closing:
+			fmt.Fprintf(&b, "close of worker %d", c.Worker)
+		default:
+			fmt.Fprintf(&b, "worker %d", c.Worker)
 		}
 	}
 	fmt.Fprintf(&b, "): %v", e.Err)

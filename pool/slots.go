@@ -21,8 +21,8 @@ type slot struct {
 	leave atomic.Bool // to be given back before the next call
 
 	// The holder's: what NewStateful has opened.
-	state  any
-	opened bool
+	state           any
+	opened, opening bool
 
 	announced bool // of the observer, guarded by its lock
 
@@ -35,6 +35,8 @@ type slot struct {
 	direct       *callCtx // what runs in it, if it came with the slot; it spares a store to call
 	held         bool
 	halting      bool // to be retired when it is given back
+	excused      bool // its call does not count among those under way
+	closing      bool // it is being retired
 	idleSince    int64
 	above, under *slot // in the stack of the free
 }
@@ -52,15 +54,15 @@ func (s *slot) Recalled() bool { return s.leave.Load() }
 // A worker starts, and gets a slot, when it is first needed. Its number is the lowest
 // one that is free. Its slot is retired when the worker is halted, or was idle for
 // long; what was opened for it is closed behind its last call, on a goroutine of its
-// own, and until then its place is taken.
+// own, and until then its number is taken.
 type slots struct {
 	clock engine.Clock
 	keep  int           // workers that are not stopped by being idle
 	idle  time.Duration // after which the others are; 0: never
 
-	// close, if set, closes what was opened for a worker. changed, if set, is told
-	// what became of one. trim is told how many have not been stopped by being idle.
-	// They are called without mu.
+	// close closes what was opened for a worker, and trim is told how many have not
+	// been stopped by being idle; they are called without mu. changed, if set, is told
+	// what became of a worker, and locks nothing that is held while slots are used.
 	close   func(*slot) error
 	changed func(EventKind, *slot, error)
 	trim    func(keep int)
@@ -73,15 +75,16 @@ type slots struct {
 	started int        // slots that exist
 	free    *slot      // a stack: the last to be released is the first to be used
 	coldest *slot      // the bottom of that stack
-	held    int
-	first   *ticket // the line
+	held    int        // slots whose calls count
+	excused int        // slots of workers that were halted behind their calls
+	first   *ticket    // the line
 	last    *ticket
 	paused  bool
 	closed  bool
 	over    bool // dissolved
 	timer   *time.Timer
 	armed   bool
-	closing sync.WaitGroup // counts slots whose state is being closed; added to under mu
+	closing sync.WaitGroup // counts slots that are being retired; added to under mu
 }
 
 // seat is what a worker's number stands for.
@@ -269,51 +272,68 @@ func (s *slots) unlock() {
 	}
 }
 
-// Release gives a slot back: to the first in line, if there is one.
-func (s *slots) Release(r *slot) {
+// Release gives a slot back: to the first in line, if there is one. It reports whether
+// the slot was asked for: then somebody may yet end the context of its last call.
+func (s *slots) Release(r *slot) (asked bool) {
 	if r.call.Load() != nil {
 		r.call.Store(nil)
 	}
 	s.mu.Lock()
+	asked = r.leave.Load()
 	r.direct = nil
-	if !r.halting && s.first != nil && !s.paused && s.held <= s.workers {
+	if !asked && s.first != nil && !s.paused && s.held <= s.workers {
 		t := s.first
 		s.leaveLocked(t)
 		t.slot = r
 		s.mu.Unlock()
 		t.turn <- struct{}{}
-		return
+		return false
 	}
+	s.dropLocked(r)
 	if r.halting {
 		s.retireLocked(r)
-		return
+		return true
 	}
-	r.held = false
-	s.held--
-	if r.leave.Load() { // a store costs as much as the lock
+	if asked { // a store costs as much as the lock
 		r.leave.Store(false)
 	}
 	s.pushLocked(r)
 	if s.first == nil {
 		s.mu.Unlock()
-		return
+		return asked
 	}
 	s.unlock()
+	return asked
 }
 
-// retireLocked stops the worker of a slot that is held, closes what was opened for it,
-// and unlocks. Then its number is free, unless it was halted.
+// dropLocked notes that nobody holds the slot any more.
+func (s *slots) dropLocked(r *slot) {
+	if r.excused {
+		r.excused = false
+		s.excused--
+	} else {
+		s.held--
+	}
+	r.held = false
+}
+
+// retireLocked stops the worker of a slot that nobody has, closes what was opened for
+// it, and unlocks. Then its number is free, unless it was halted.
 func (s *slots) retireLocked(r *slot) {
+	r.closing = true
+	s.started--
 	switch {
 	case r.opened:
 		s.closing.Add(1)
-		s.mu.Unlock()
+		s.unlock()
 		go func() { // ends with the user's close; Dissolve waits for it
-			defer s.closing.Done()
-			s.retire(r, s.close(r))
+			err := engine.ErrGoexit // also then somebody can have its number
+			defer func() { s.retire(r, err) }()
+			err = s.close(r)
 		}()
 	case s.changed != nil:
-		s.mu.Unlock()
+		s.closing.Add(1)
+		s.unlock()
 		s.retire(r, nil)
 	default:
 		s.vacateLocked(r)
@@ -322,6 +342,7 @@ func (s *slots) retireLocked(r *slot) {
 }
 
 func (s *slots) retire(r *slot, err error) {
+	defer s.closing.Done()
 	if s.changed != nil {
 		s.changed(WorkerStopped, r, err) // before another one can have its number
 	}
@@ -332,9 +353,6 @@ func (s *slots) retire(r *slot, err error) {
 
 // vacateLocked takes a slot off.
 func (s *slots) vacateLocked(r *slot) {
-	r.held = false
-	s.held--
-	s.started--
 	s.seats[r.id] = seat{gone: r.halting}
 	if !r.halting {
 		pushInt(&s.vacant, r.id)
@@ -400,8 +418,6 @@ func (s *slots) sweep() {
 			return
 		}
 		s.unlinkLocked(cold)
-		cold.held = true
-		s.held++
 		s.retireLocked(cold)
 	}
 }
@@ -410,7 +426,7 @@ func (s *slots) sweep() {
 func (s *slots) Held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.held
+	return s.held + s.excused
 }
 
 // Workers is how many there are.
@@ -430,7 +446,7 @@ func (s *slots) counts(f func(*slot)) (workers int, paused bool, held int) {
 			f(at.slot)
 		}
 	}
-	return s.workers, s.paused, s.held
+	return s.workers, s.paused && !s.closed, s.held + s.excused
 }
 
 // Crowded reports whether somebody waits for a slot who would get one.
@@ -444,28 +460,29 @@ func (s *slots) Crowded() bool {
 func (s *slots) Pause() {
 	s.mu.Lock()
 	s.paused = true
+	s.recallLocked()
+	s.mu.Unlock()
+}
+
+// recallLocked asks for all slots.
+func (s *slots) recallLocked() {
 	for _, at := range s.seats {
-		if at.slot != nil {
+		if at.slot != nil && at.slot.held {
 			at.slot.leave.Store(true)
 		}
 	}
-	s.mu.Unlock()
 }
 
 // Resume ends a pause.
 func (s *slots) Resume() {
 	s.mu.Lock()
 	s.paused = false
-	for _, at := range s.seats {
-		if at.slot != nil {
-			at.slot.leave.Store(at.slot.halting)
-		}
-	}
 	s.unlock()
 }
 
-// Halt stops a worker behind its call. It returns that call, if there is one.
-func (s *slots) Halt(id int) (inHand *callCtx, err error) {
+// Halt stops a worker behind its call. It returns that call, if there is one. With
+// keepOne the last worker is not stopped.
+func (s *slots) Halt(id int, keepOne bool) (inHand *callCtx, err error) {
 	s.mu.Lock()
 	switch {
 	case s.over:
@@ -485,13 +502,25 @@ func (s *slots) Halt(id int) (inHand *callCtx, err error) {
 		s.mu.Unlock()
 		return inHand, nil
 	}
+	if keepOne && s.workers == 1 {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
 	s.workers--
 	idle := s.haltLocked(id)
 	if r != nil {
 		inHand = r.inHandLocked() // behind the mark, as slot says
+		if r.held {               // it may be stuck: the others go on as before
+			r.excused = true
+			s.excused++
+			s.held--
+		}
 	}
 	s.unlock()
-	s.halted(r, idle)
+	if idle {
+		s.mu.Lock()
+		s.retireLocked(r)
+	}
 	return inHand, nil
 }
 
@@ -513,24 +542,15 @@ func (s *slots) haltLocked(id int) (idle bool) {
 	}
 	r.halting = true
 	r.leave.Store(true)
-	if r.held {
+	if s.changed != nil {
+		s.changed(WorkerHalted, r, nil) // before it can be told to have stopped
+	}
+	if r.held || r.closing {
 		return false
 	}
 	s.unlinkLocked(r)
-	r.held = true
-	s.held++
+	r.closing = true
 	return true
-}
-
-// halted goes on, without the lock, with a worker that was halted.
-func (s *slots) halted(r *slot, idle bool) {
-	if r != nil && s.changed != nil {
-		s.changed(WorkerHalted, r, nil)
-	}
-	if idle {
-		s.mu.Lock()
-		s.retireLocked(r)
-	}
 }
 
 // Resize sets how many workers there are. Of those that are too many it stops first
@@ -542,15 +562,23 @@ func (s *slots) Resize(n int) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
+	for _, at := range s.seats { // from now on all calls count again
+		if at.slot != nil && at.slot.excused {
+			at.slot.excused = false
+			s.excused--
+			s.held++
+		}
+	}
 	if n >= s.workers {
 		s.growLocked(n)
+		s.stayLocked()
 		s.unlock()
 		return nil
 	}
 	more := min(s.workers-n, s.ids-len(s.seats))
 	s.ids -= more
 	s.workers -= more
-	var idle, busy []*slot
+	var idle []*slot
 	for _, wanted := range []bool{false, true} {
 		for id := len(s.seats) - 1; id >= 0 && s.workers > n; id-- {
 			at := s.seats[id]
@@ -559,22 +587,25 @@ func (s *slots) Resize(n int) error {
 				continue
 			}
 			s.workers--
-			switch {
-			case s.haltLocked(id):
+			if s.haltLocked(id) {
 				idle = append(idle, at.slot)
-			case at.slot != nil:
-				busy = append(busy, at.slot)
 			}
 		}
 	}
+	s.stayLocked()
 	s.unlock()
 	for _, r := range idle {
-		s.halted(r, true)
-	}
-	for _, r := range busy {
-		s.halted(r, false)
+		s.mu.Lock()
+		s.retireLocked(r)
 	}
 	return nil
+}
+
+// stayLocked has those that stay wait, behind their calls, until fewer are under way.
+func (s *slots) stayLocked() {
+	if s.held > s.workers {
+		s.recallLocked()
+	}
 }
 
 // growLocked adds workers: those that are about to stop stay, then the lowest free
@@ -584,9 +615,8 @@ func (s *slots) growLocked(n int) {
 		if s.workers == n {
 			return
 		}
-		if r := s.seats[id].slot; r != nil && r.halting && r.held {
-			r.halting = false
-			r.leave.Store(s.paused)
+		if r := s.seats[id].slot; r != nil && r.halting {
+			r.halting = false // but still asked for: its context may have been ended
 			s.workers++
 		}
 	}
@@ -632,8 +662,6 @@ func (s *slots) Dissolve() {
 	}
 	for r := s.free; r != nil; r = s.free {
 		s.unlinkLocked(r)
-		r.held = true
-		s.held++
 		s.retireLocked(r)
 		s.mu.Lock()
 	}

@@ -14,7 +14,8 @@ import (
 // pool's.
 //
 // A state is used by one call at a time, and, where a call uses its own pool, by
-// those within its share. If open fails or panics, that is the error of the input at
+// those within its share, but not before it is open: what open asks of the pool with its
+// context is [ErrWouldDeadlock] if no other worker is free. If open fails or panics, that is the error of the input at
 // hand, and the next call tries again. A panic of fn leaves the state as it is. The
 // context of open is that of the call, without its [Timeout]; the state must not keep
 // it. Errors and panics of close are told to the observer ([WorkerStopped]), and the
@@ -51,15 +52,26 @@ func NewStateful[S, In, Out any](
 func (p *Pool[In, Out]) callWithState(c *callCtx, in In) (out Out, err error) {
 	s := c.slot.Load()
 	if !s.opened {
-		if s.state, err = p.open(c, s.id); err != nil {
-			s.state = nil
+		if err := p.openState(c, s); err != nil {
 			return out, fmt.Errorf("pool: open the state of worker %d: %w", s.id, err)
 		}
-		s.opened = true
 	}
 	ctx, cancel := p.timed(c)
 	defer cancel()
 	return p.stateful(ctx, s.state, in)
+}
+
+func (p *Pool[In, Out]) openState(c *callCtx, s *slot) (err error) {
+	if s.opening { // open uses the pool, within its own share
+		return ErrWouldDeadlock
+	}
+	s.opening = true
+	defer func() { s.opening = false }()
+	state, err := p.open(c, s.id)
+	if err == nil {
+		s.state, s.opened = state, true
+	}
+	return err
 }
 
 // shutState ends the state of a worker that has made its last call.

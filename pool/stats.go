@@ -2,6 +2,7 @@ package pool
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/bits"
 	"runtime"
 	"sync"
@@ -79,11 +80,23 @@ func (p *Pool[In, Out]) Stats() Stats {
 	return s
 }
 
-// String returns the snapshot as a JSON object, with durations in seconds: so a
-// function that returns Stats makes an [expvar.Var].
+// String returns the snapshot as a JSON object, as MarshalJSON does. So Stats is an
+// [expvar.Var], and one that is always new is
+//
+//	expvar.Publish("pool", expvar.Func(func() any { return p.Stats() }))
 //
 // [expvar.Var]: https://pkg.go.dev/expvar#Var
 func (s Stats) String() string {
+	b, err := s.MarshalJSON()
+	if err != nil {
+		panic("pool: Stats: " + err.Error()) // numbers and a string: cannot be
+	}
+	return string(b)
+}
+
+// MarshalJSON returns the snapshot as a JSON object with lower-case names and durations
+// in seconds. Its error is always nil.
+func (s Stats) MarshalJSON() ([]byte, error) {
 	type quantiles struct {
 		P50 float64 `json:"p50"`
 		P90 float64 `json:"p90"`
@@ -93,7 +106,7 @@ func (s Stats) String() string {
 	seconds := func(q result.Quantiles) quantiles {
 		return quantiles{q.P50.Seconds(), q.P90.Seconds(), q.P99.Seconds(), q.Max.Seconds()}
 	}
-	b, err := json.Marshal(struct {
+	return json.Marshal(struct {
 		Name           string    `json:"name,omitempty"`
 		Paused         bool      `json:"paused"`
 		Workers        int       `json:"workers"`
@@ -118,10 +131,6 @@ func (s Stats) String() string {
 		s.Accepted, s.Succeeded, s.Failed, s.Panicked, s.Canceled, s.Dropped, s.Retried,
 		seconds(s.Wait), seconds(s.Run), s.EventsLost, s.ObserverPanics,
 	})
-	if err != nil {
-		panic("pool: Stats: " + err.Error()) // numbers and a string: cannot be
-	}
-	return string(b)
 }
 
 // tally counts the ends of jobs, in parts so that workers do not wait for each other.
@@ -195,7 +204,7 @@ func (s WorkerState) String() string {
 	case WorkerHalting:
 		return "halting"
 	}
-	return "unknown"
+	return fmt.Sprintf("worker state %d", uint8(s))
 }
 
 // WorkerInfo tells of one worker at one instant. It is a plain value.

@@ -123,13 +123,13 @@ func (s *places[In, Out]) Acquire(ctx context.Context) (engine.Slot, error) {
 }
 
 // Release gives a slot back to where it came from.
-func (s *places[In, Out]) Release(back engine.Slot) {
+func (s *places[In, Out]) Release(back engine.Slot) (asked bool) {
 	slot := back.(*slot) //nolint:forcetypeassert // it is from Acquire
 	if s.outer != nil && s.outer.slot.Load() == slot {
 		<-s.outer.shared()
-		return
+		return false
 	}
-	s.pool.slots.Release(slot)
+	return s.pool.slots.Release(slot)
 }
 
 // bind says what slot the calls with this context run in from now on, or none.

@@ -10,51 +10,67 @@ import (
 type worker[In, Out any] struct {
 	pool *Pool[In, Out]
 	slot *slot
-	mark int64 // clock reading at the end of the last call, which is the start of the next
+	job  *job[In, Out] // in hand
+	mark int64         // clock reading at the end of the last call, which is the start of the next
 }
 
 // Begin starts a chunk.
 func (w *worker[In, Out]) Begin(t *engine.Taker[*job[In, Out]]) { w.mark = t.Started() }
 
 // Handle runs one job, unless it has ended before or the pool has.
-func (w *worker[In, Out]) Handle(_ *engine.Taker[*job[In, Out]], item **job[In, Out]) {
-	j := *item
-	switch {
-	case !w.ready(j):
-		j.abort(context.Cause(w.pool.life), false)
-	case j.claim(w.mark):
-		w.mark = j.start(w.slot, w.mark)
-		return
-	}
-	if j.x != nil && j.x.hasEntry {
-		w.pool.queue.Done(&j.x.entry)
+func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, Out]) {
+	p := w.pool
+	for ; item != nil; item = w.again(t) {
+		w.job = *item
+		if w.slot == nil {
+			w.slot = p.slots.TryAcquire(nil)
+		}
+		if w.slot != nil {
+			w.slot.call.Store(&w.job.ctx)
+			if !w.slot.leave.Load() {
+				// The worker may have looked at the clock before the job was there.
+				if begun := max(w.mark, w.job.queued); w.job.claim(begun) {
+					w.mark = w.job.start(w.slot, begun)
+				} else {
+					t.Skip()
+				}
+				return
+			}
+			w.release()
+		}
+		if p.life.Err() != nil {
+			w.job.abort(context.Cause(p.life), false)
+			t.Skip()
+			return
+		}
 	}
 }
 
-// ready gets a slot for the job, or the one that it has already, and reports whether
-// the call may be made. While the pool is paused, or this worker halted and no other
-// one free, it waits.
-func (w *worker[In, Out]) ready(j *job[In, Out]) bool {
-	for {
-		if w.slot == nil && !w.acquire() {
-			return false
-		}
-		w.slot.call.Store(&j.ctx)
-		if !w.slot.leave.Load() {
-			return w.pool.life.Err() == nil
-		}
-		w.release()
+// again puts the job at hand back, since no worker is free, or none may start a call;
+// waits for one; and takes the job that is now the first. It returns nil if there is none,
+// or the pool has ended.
+func (w *worker[In, Out]) again(t *engine.Taker[*job[In, Out]]) **job[In, Out] {
+	w.job = nil
+	t.PutBack()
+	slot, err := w.pool.slots.Acquire(w.pool.life)
+	if err != nil {
+		return nil
 	}
+	w.slot = slot
+	item := t.Retake()
+	w.mark = t.Started()
+	return item
 }
 
 // Failed ends a job whose function panicked or called Goexit.
-func (w *worker[In, Out]) Failed(_ *engine.Taker[*job[In, Out]], item **job[In, Out], err error) {
-	w.mark = (*item).end(err)
+func (w *worker[In, Out]) Failed(_ *engine.Taker[*job[In, Out]], _ **job[In, Out], err error) {
+	w.mark = w.job.end(err)
 }
 
 // End ends a chunk.
 func (w *worker[In, Out]) End() int64 {
 	w.release()
+	w.job = nil
 	return w.mark
 }
 
@@ -63,15 +79,4 @@ func (w *worker[In, Out]) release() {
 		w.pool.slots.Release(w.slot)
 		w.slot = nil
 	}
-}
-
-// acquire waits for a slot, until the pool ends.
-func (w *worker[In, Out]) acquire() bool {
-	slot, err := w.pool.slots.Acquire(w.pool.life)
-	if err != nil {
-		return false
-	}
-	w.slot = slot
-	w.mark = w.pool.clock.Now()
-	return true
 }

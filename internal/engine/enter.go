@@ -35,6 +35,7 @@ func (q *Queue[T]) Remove(e *Entry[T]) bool {
 		q.unlock(nil)
 		return false
 	}
+	q.movedLocked()
 	q.unlockShorter()
 	return true
 }
@@ -49,6 +50,7 @@ func (q *Queue[T]) Claim(e *Entry[T]) (got, waits bool) {
 		waits = true
 	default:
 		q.lane.take(e)
+		q.movedLocked()
 		q.unlockShorter()
 		return true, false
 	}
@@ -56,10 +58,9 @@ func (q *Queue[T]) Claim(e *Entry[T]) (got, waits bool) {
 	return false, waits
 }
 
-// unlockShorter ends a step in which an entry left the lane by another way than
-// into the hands of a taker.
+// unlockShorter ends a step in which items left the queue by another way than into
+// the hands of a taker.
 func (q *Queue[T]) unlockShorter() {
-	q.movedLocked()
 	q.refillLocked()
 	over := q.overLocked()
 	var idle *Taker[T]
@@ -73,17 +74,23 @@ func (q *Queue[T]) unlockShorter() {
 	}
 }
 
-// Entries returns the items that wait in the lane, oldest first.
-func (q *Queue[T]) Entries() []T {
+// Purge takes out all that nobody has started, and returns it: what is in the ring,
+// in the lane and in the hands of takers. The queue must be closed.
+func (q *Queue[T]) Purge() []T {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.recallLocked()
+	all := make([]T, q.items.size)
+	q.items.shift(all)
 	if q.lane == nil {
-		return nil
+		q.unlockShorter()
+		return all
 	}
-	all := make([]T, 0, q.lane.size)
 	for e := range q.lane.all {
 		all = append(all, e.Value)
+		q.lane.remove(e)
 	}
+	q.movedLocked()
+	q.unlockShorter()
 	return all
 }
 
@@ -106,8 +113,12 @@ func (q *Queue[T]) nextEntryLocked() (e *Entry[T], waits bool) {
 	if e == nil {
 		return nil, false
 	}
-	if q.items.size > 0 && q.Age(q.items.first()) <= e.Rank() {
-		return nil, true
+	if q.items.size > 0 {
+		first := q.items.first()
+		age := q.Age(first)
+		if age < e.Rank() || age == e.Rank() && !q.Older(e.Value, first) {
+			return nil, true
+		}
 	}
 	return e, true
 }
@@ -143,6 +154,27 @@ func (q *Queue[T]) due() {
 	q.alarmAt = 0
 	q.movedLocked()
 	q.unlock(q.balanceLocked(q.openLocked()))
+}
+
+// late is how long a taker may be busy with a chunk before others, who come for
+// more, go on with what it has not started: as long as nobody is idle nobody steals,
+// and what stands behind a slow item would be overtaken by all that comes later.
+const late = int64(2 * quantum)
+
+// recallLateLocked puts back what late takers have not started. In an ordered stage
+// it does not: there the window keeps the others from going far.
+func (q *Queue[T]) recallLateLocked(now int64) {
+	if q.window != nil {
+		return
+	}
+	for _, v := range q.loaded {
+		if now-v.since > late {
+			if next, end := unpack(v.span.Load()); next < end {
+				q.recallLocked()
+				return
+			}
+		}
+	}
 }
 
 // recallLocked puts back in front of the ring what takers have not started. The ring

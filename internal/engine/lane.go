@@ -131,6 +131,16 @@ func (l *lane[T]) take(e *Entry[T]) {
 	e.state = entryTaken
 }
 
+// untake puts back what was taken and has not been started.
+func (l *lane[T]) untake(e *Entry[T]) {
+	if e.state != entryTaken {
+		return
+	}
+	l.used -= max(e.Weight, 0)
+	l.link(e)
+	l.makeReady(e)
+}
+
 // done ends a taken entry: its weight is free, and the next one of its key
 // becomes ready. It does nothing for an entry that is not taken.
 func (l *lane[T]) done(e *Entry[T]) {

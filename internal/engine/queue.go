@@ -42,8 +42,10 @@ type Queue[T any] struct {
 	// Admitted is told of an item that has gone in by Put, Enter or the like, and
 	// whether it had to wait for room.
 	Admitted func(v T, waited bool)
-	// Age is the clock reading from which an item counts beside entries of the lane.
-	Age func(T) int64
+	// Age is the clock reading from which an item counts beside entries of the lane,
+	// and Older tells two with the same one apart.
+	Age   func(T) int64
+	Older func(a, b T) bool
 
 	limit int
 	clock Clock
@@ -166,7 +168,7 @@ func (q *Queue[T]) Replace(v T, e *Entry[T]) (dropped T, full bool, err error) {
 func (q *Queue[T]) dropLocked() T {
 	if q.lane != nil {
 		e := q.lane.oldest()
-		if e != nil && (q.items.size == 0 || q.Age(e.Value) < q.Age(q.items.first())) {
+		if e != nil && (q.items.size == 0 || q.Older(e.Value, q.items.first())) {
 			q.lane.remove(e)
 			q.movedLocked()
 			return e.Value

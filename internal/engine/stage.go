@@ -22,7 +22,9 @@ type Slot interface {
 // Places is where a stage gets the slots for its calls.
 type Places interface {
 	Acquire(ctx context.Context) (Slot, error)
-	Release(slot Slot)
+	// Release gives a slot back. It reports whether it was asked for: then the context
+	// that its calls had is not used again.
+	Release(slot Slot) (asked bool)
 }
 
 // ErrSkip is what a Func of our own returns for an input that has no output.
@@ -324,9 +326,6 @@ func (w *worker[In, Out]) acquire() error {
 	if err != nil {
 		return err
 	}
-	if w.ctx.Err() != nil { // the call before it was halted
-		w.ctx, w.bind = s.Bind(s.Scope.Ctx)
-	}
 	w.slot, w.id = slot, int32(slot.Worker())
 	w.bind(slot)
 	w.mark = s.Scope.Clock.Now()
@@ -335,9 +334,12 @@ func (w *worker[In, Out]) acquire() error {
 
 // release gives the slot back, if there is one.
 func (w *worker[In, Out]) release() {
-	if w.slot != nil {
-		w.bind(nil)
-		w.stage.Slots.Release(w.slot)
-		w.slot = nil
+	if w.slot == nil {
+		return
 	}
+	w.bind(nil)
+	if s := w.stage; s.Slots.Release(w.slot) {
+		w.ctx, w.bind = s.Bind(s.Scope.Ctx)
+	}
+	w.slot = nil
 }

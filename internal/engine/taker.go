@@ -28,7 +28,8 @@ type Taker[T any] struct {
 
 	pace    pace
 	started int64 // clock reading at the start of the chunk
-	ran     int   // items handed out of it
+	ran     int   // items handed out of it, but for
+	skipped int   // those that say nothing of what items cost
 
 	_ [cacheLine]byte
 
@@ -38,6 +39,8 @@ type Taker[T any] struct {
 	roused bool      // on the way
 	sent   bool      // home: it ends although there may be work
 	place  int       // in q.loaded, counted from 1; 0: not in it
+	entry  *Entry[T] // what is in hand, if it was taken from the lane
+	since  int64     // clock reading at which it took its chunk
 
 	// begin, if set, is what the first rouse calls instead of a wake.
 	begin func()
@@ -77,6 +80,58 @@ func (t *Taker[T]) rouseAll() {
 		t.wake <- struct{}{}
 		t = under
 	}
+}
+
+// PutBack puts the item that Claim handed out last, and all behind it, back to where
+// it was taken from: its owner cannot start it now. It has to come for more with
+// Retake, or Next: until then it counts as on the way, so that no other taker is roused
+// for what this one could not start.
+func (t *Taker[T]) PutBack() {
+	q := t.q
+	q.mu.Lock()
+	if t.entry != nil {
+		q.lane.untake(t.entry)
+		t.entry = nil
+		var zero T
+		t.chunk[t.at] = zero
+	} else {
+		_, n := cut(&t.span, 1)
+		back := t.chunk[t.at : t.at+1+n]
+		q.items.pushFront(back)
+		clear(back)
+		q.taken -= uint64(n + 1)
+	}
+	t.Skip()
+	t.unloadLocked()
+	if !q.onTheWay {
+		q.onTheWay, t.roused = true, true
+	}
+	q.unlock(nil)
+}
+
+// Skip says that the item that Claim handed out last was not done.
+func (t *Taker[T]) Skip() {
+	t.ran--
+	t.skipped++
+}
+
+// Retake takes anew after PutBack and hands out the first item; nil if there is
+// nothing for it any more.
+func (t *Taker[T]) Retake() *T {
+	q := t.q
+	now := q.clock.Now()
+	t.forget(now)
+	q.mu.Lock()
+	if t.roused {
+		t.roused, q.onTheWay = false, false
+	}
+	if !t.takeLocked(MaxChunk) && !t.stealLocked() {
+		q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
+		return nil
+	}
+	t.since = now
+	t.leave(now)
+	return t.Claim()
 }
 
 // depth is how long a stack of takers is.
@@ -136,10 +191,14 @@ func (t *Taker[T]) NextBefore(timeout <-chan time.Time) (ok, more bool) {
 }
 
 func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
-	t.forget(now)
 	q := t.q
+	if now == 0 {
+		now = q.clock.Now()
+	}
+	t.forget(now)
 	q.mu.Lock()
 	t.unloadLocked()
+	t.entry = nil
 	for {
 		if t.roused {
 			t.roused, q.onTheWay = false, false
@@ -151,7 +210,11 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 			q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
 			return false, false
 		}
-		if t.takeLocked() || q.collectLocked() && t.takeLocked() || t.stealLocked() {
+		if len(q.loaded) > 0 && q.items.size > 0 {
+			q.recallLateLocked(now)
+		}
+		if t.takeLocked(MaxChunk) || q.collectLocked() && t.takeLocked(MaxChunk) || t.stealLocked() {
+			t.since = now
 			t.leave(now)
 			return true, true
 		}
@@ -165,7 +228,6 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 			continue // something came in between
 		}
 		q.unlock(o)
-		now = 0
 		if timeout == nil {
 			<-t.wake
 		} else {
@@ -182,12 +244,13 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 				<-t.wake // somebody roused it at the same moment
 			}
 		}
+		now = q.clock.Now()
 		q.mu.Lock()
 	}
 }
 
-// leave ends the step under the lock in which t got a chunk: it gives the room
-// that was made to producers, sends the next taker, and looks at the clock.
+// leave ends the step under the lock in which t got a chunk, at now: it gives the
+// room that was made to producers, and sends the next taker.
 func (t *Taker[T]) leave(now int64) {
 	q := t.q
 	q.refillLocked()
@@ -198,35 +261,34 @@ func (t *Taker[T]) leave(now int64) {
 	}
 	q.unlock(o)
 	done.rouseAll()
-	if now == 0 {
-		now = q.clock.Now()
-	}
 	t.started, t.ran = now, 0
 }
 
 // forget drops the chunk that is done with and learns from it what an item costs.
 func (t *Taker[T]) forget(now int64) {
-	if t.ran == 0 {
+	if t.ran+t.skipped == 0 {
 		return
 	}
 	clear(t.chunk[:t.at+1])
-	if now == 0 {
-		now = t.q.clock.Now()
+	t.skipped = 0
+	if t.ran == 0 {
+		return
 	}
 	t.pace.learn(now-t.started, t.ran)
 	t.ran = 0
 }
 
-// takeLocked takes a chunk from the ring: what is there, but no more than the
-// pace of t and the window let through.
-func (t *Taker[T]) takeLocked() bool {
+// takeLocked takes an entry, or a chunk from the ring: what is there, but no more than
+// limit, the pace of t and the window let through.
+func (t *Taker[T]) takeLocked(limit int) bool {
 	q := t.q
 	if q.held {
 		return false
 	}
-	n := min(q.items.size, t.pace.fit(MaxChunk))
+	n := min(q.items.size, t.pace.fit(limit))
 	if e, waits := q.nextEntryLocked(); e != nil {
 		q.lane.take(e)
+		t.entry = e
 		t.roomFor(1)
 		t.chunk[0] = e.Value
 		t.holdLocked(1)
@@ -259,11 +321,18 @@ func (t *Taker[T]) roomFor(n int) {
 	}
 }
 
-// stealLocked takes over the later half of what another taker has not started.
+// stealLocked takes over half of what another taker has not started: the later half,
+// or, where items are to start in order, the earlier half of what all of them have.
 func (t *Taker[T]) stealLocked() bool {
 	q := t.q
 	if q.held {
 		return false
+	}
+	if q.Older != nil {
+		if len(q.loaded) > 0 {
+			q.recallLocked()
+		}
+		return t.takeLocked(min(max((q.items.size+1)/2, 1), MaxChunk))
 	}
 	for _, v := range q.loaded {
 		first, n := cutHalf(&v.span)

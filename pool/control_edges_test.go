@@ -1,0 +1,215 @@
+package pool_test
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
+	"github.com/millstream-go/millstream/pool"
+)
+
+// A Map whose workers are all held for a moment goes on behind it, also if others have
+// run the rest of what a worker that waits had begun.
+func TestMapOutlivesAPause(t *testing.T) {
+	for range 50 { // who comes first after the pause is up to the scheduler
+		testkit.Bubble(t, mapOutlivesAPause)
+	}
+}
+
+func mapOutlivesAPause(t *testing.T) {
+	p := newTasks(pool.Workers(2))
+	defer p.Close()
+	outs, err := p.Map(t.Context(), []task{
+		func(context.Context) (int, error) {
+			p.Pause()
+			time.AfterFunc(time.Minute, p.Resume)
+			return 1, nil
+		},
+		give(2),
+	})
+	assert.NoError(t, err)
+	assert.Equal(t, []int{1, 2}, outs)
+}
+
+// The same, by halting and resizing. All that happens to a pool in the middle of a Map.
+func TestMapOutlivesWhatHoldsAllWorkers(t *testing.T) {
+	hold := map[string]steerFunc{
+		"halt for a while": func(t *testing.T, p *pool.Pool[task, int], i int) {
+			for _, w := range p.Workers() {
+				assert.NoError(t, p.Halt(w.ID))
+			}
+			time.AfterFunc(time.Minute, func() { assert.NoError(t, p.Resize(1+i%steeredWide)) })
+		},
+		"pause": func(_ *testing.T, p *pool.Pool[task, int], _ int) {
+			p.Pause()
+			time.AfterFunc(time.Minute, p.Resume)
+		},
+		"resize": func(t *testing.T, p *pool.Pool[task, int], i int) {
+			assert.NoError(t, p.Resize(i%(steeredWide+1)))
+			time.AfterFunc(time.Minute, func() { assert.NoError(t, p.Resize(steeredWide)) })
+		},
+	}
+	for name, steer := range hold {
+		for _, length := range []time.Duration{0, time.Second} {
+			mapGoesOn(t, name, length, steer)
+		}
+	}
+}
+
+// HaltNow and then Resize, while the call still runs: the worker stays, but the context
+// that HaltNow has ended is not that of the elements behind.
+func TestHaltNowAndResizeLeaveLaterElementsAlone(t *testing.T) {
+	ways := map[string]func(ctx context.Context, p *pool.Pool[task, int], ins []task){
+		"map": func(ctx context.Context, p *pool.Pool[task, int], ins []task) { p.Map(ctx, ins) },
+		"stream": func(ctx context.Context, p *pool.Pool[task, int], ins []task) {
+			drain(p.Stream(ctx, slices.Values(ins)))
+		},
+	}
+	for name, run := range ways {
+		t.Run(name, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
+				p := newTasks(pool.Workers(1))
+				defer p.Close()
+				go func() {
+					time.Sleep(time.Minute)
+					assert.NoError(t, p.HaltNow(0))
+					assert.NoError(t, p.Resize(1))
+				}()
+				run(t.Context(), p, repeat(4, func(i int) task {
+					return func(ctx context.Context) (int, error) {
+						if i == 0 {
+							<-ctx.Done()
+							time.Sleep(time.Second)
+							return 0, nil
+						}
+						assert.NoError(t, context.Cause(ctx), "element %d, which began later", i)
+						return i, nil
+					}
+				}))
+			})
+		})
+	}
+}
+
+// "No input waits while a worker is free": what was opened for a worker that was halted
+// may take its time to close.
+func TestHaltedWorkerThatClosesHoldsUpNoOther(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := pool.NewStateful(
+			func(_ context.Context, worker int) (int, error) { return worker, nil },
+			func(ctx context.Context, _ int, d time.Duration) (time.Duration, error) { return sleepers(ctx, d) },
+			func(int) error { time.Sleep(time.Hour); return nil },
+			pool.Workers(2))
+		defer p.Close()
+		_, err := p.Map(t.Context(), []time.Duration{time.Second, time.Second})
+		require.NoError(t, err)
+		require.NoError(t, p.Halt(0))
+		synctest.Wait()
+		begin := time.Now()
+		_, err = p.Do(t.Context(), time.Second)
+		assert.NoError(t, err)
+		assert.Equal(t, time.Second, time.Since(begin), "worker 1 is idle")
+	})
+}
+
+// To halt a worker again does nothing, also while the pool shuts down and one other
+// worker is left; and HaltNow ends the call that it has in hand.
+func TestHaltAgainDuringShutdown(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newSleepers(pool.Workers(2))
+		defer p.Close()
+		jobs := submitAll(t, p, hours(2)...)
+		synctest.Wait()
+		require.NoError(t, p.Halt(0))
+		go p.Shutdown(t.Context())
+		synctest.Wait()
+		assert.NoError(t, p.Halt(0), "again, and not the last one")
+		assert.NoError(t, p.HaltNow(0))
+		assert.ErrorIs(t, p.Halt(7), pool.ErrNoWorker)
+		for _, j := range jobs {
+			<-j.Done()
+		}
+	})
+}
+
+// The error of HaltNow names it, and not Halt.
+func TestErrorOfHaltNowNamesIt(t *testing.T) {
+	p := newTasks(pool.Workers(1))
+	defer closing(t, p)
+	assert.ErrorContains(t, p.HaltNow(3), "HaltNow(3)")
+}
+
+// "Jobs start in the order in which they came": if a worker takes several jobs in hand,
+// since those before were fast, and its first one is slow, another worker that becomes
+// free starts those first.
+func TestJobsInHandAreNotOvertaken(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newSleepers(pool.Workers(2))
+		defer p.Close()
+		submitAll(t, p, make([]time.Duration, 200)...) // no time at all
+		synctest.Wait()
+		go p.Do(t.Context(), time.Second)
+		synctest.Wait()
+		begin := time.Now()
+		p.Pause() // so that the three wait in the queue when the worker comes
+		early := submitAll(t, p, hours(3)...)
+		p.Resume()
+		synctest.Wait()
+		late := submitAll(t, p, hours(3)...)
+		at := begins(begin, append(early, late...)...)
+		assert.True(t, slices.IsSorted(at), "starts: %v", at)
+	})
+}
+
+// "No new one starts before fewer are under way than n": a worker that stays goes on
+// with what it has in hand, jobs or elements, while those that were halted still run.
+func TestResizeDownHoldsBackWhoStays(t *testing.T) {
+	ways := map[string]func(t *testing.T, p *pool.Pool[task, int], ins []task){
+		"jobs": func(t *testing.T, p *pool.Pool[task, int], ins []task) {
+			p.Pause()
+			jobs := submitAll(t, p, ins...)
+			p.Resume()
+			begins(time.Now(), jobs...)
+		},
+		"map": func(t *testing.T, p *pool.Pool[task, int], ins []task) {
+			_, err := p.Map(t.Context(), ins)
+			assert.NoError(t, err)
+		},
+		"stream": func(t *testing.T, p *pool.Pool[task, int], ins []task) {
+			assert.Equal(t, len(ins), drain(p.Stream(t.Context(), slices.Values(ins))))
+		},
+	}
+	for name, run := range ways {
+		t.Run(name, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
+				p := newTasks(pool.Workers(4))
+				defer p.Close()
+				submitAll(t, p, repeat(300, give)...) // so that jobs look fast, and are taken together
+				synctest.Wait()
+				var g gauge
+				var resized atomic.Bool
+				go func() {
+					time.Sleep(time.Second / 2)
+					assert.NoError(t, p.Resize(1))
+					resized.Store(true)
+				}()
+				run(t, p, repeat(40, func(i int) task {
+					return func(context.Context) (int, error) {
+						g.enter()
+						defer g.leave()
+						assert.True(t, !resized.Load() || g.now.Load() <= 1, "%d starts as one of %d", i, g.now.Load())
+						time.Sleep(time.Duration(1+i%4*10) * time.Second)
+						return i, nil
+					}
+				}))
+			})
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package pool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/millstream-go/millstream/pool"
+)
+
+// conn stands for a connection that one call at a time may use.
+type conn struct{ sent int }
+
+func (c *conn) send(text string) string {
+	c.sent++
+	return fmt.Sprintf("%d: %s", c.sent, text)
+}
+
+func (c *conn) close() error {
+	fmt.Println("closed after", c.sent)
+	return nil
+}
+
+// Each worker has a connection of its own, from its first call to its end.
+func ExampleNewStateful() {
+	dial := func(_ context.Context, worker int) (*conn, error) {
+		fmt.Println("worker", worker, "connects")
+		return &conn{}, nil
+	}
+	send := func(_ context.Context, c *conn, text string) (string, error) { return c.send(text), nil }
+
+	p := pool.NewStateful(dial, send, (*conn).close, pool.Workers(1))
+	answers, err := p.Map(context.Background(), []string{"a", "b", "c"})
+	fmt.Println(answers, err)
+	if err := p.Close(); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// worker 0 connects
+	// [1: a 2: b 3: c] <nil>
+	// closed after 3
+}
+
+// A buffer for each worker, which its calls use in turn. There is nothing to close.
+func ExampleNewStateful_buffer() {
+	open := func(context.Context, int) (*bytes.Buffer, error) { return new(bytes.Buffer), nil }
+	frame := func(_ context.Context, b *bytes.Buffer, text string) (string, error) {
+		b.Reset() // of what the call before has left
+		fmt.Fprintf(b, "<%s>", text)
+		return b.String(), nil
+	}
+
+	p := pool.NewStateful(open, frame, nil, pool.Workers(4))
+	defer p.Close()
+	fmt.Println(p.Map(context.Background(), []string{"a", "b", "c"}))
+	// Output: [<a> <b> <c>] <nil>
+}
+
+// A worker that cannot be opened costs the input at hand. The next one tries again.
+func ExampleNewStateful_failure() {
+	errDown, down := errors.New("server is down"), true
+	dial := func(context.Context, int) (*conn, error) {
+		if down {
+			return nil, errDown
+		}
+		return &conn{}, nil
+	}
+	send := func(_ context.Context, c *conn, text string) (string, error) { return c.send(text), nil }
+
+	p := pool.NewStateful(dial, send, nil, pool.Workers(1))
+	defer p.Close()
+	_, err := p.Do(context.Background(), "a")
+	fmt.Println(errors.Is(err, errDown))
+	down = false
+	fmt.Println(p.Do(context.Background(), "b"))
+	// Output:
+	// true
+	// 1: b <nil>
+}

@@ -1,0 +1,277 @@
+package pool_test
+
+import (
+	"context"
+	"encoding/json"
+	"expvar"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
+	"github.com/millstream-go/millstream/pool"
+	"github.com/millstream-go/millstream/result"
+)
+
+// Track: all that live, and the last n that have ended, by number.
+func TestTrackedJobs(t *testing.T) {
+	for _, keep := range []int{0, 1, 3, 100} {
+		testkit.Bubble(t, func(t *testing.T) {
+			p := newTasks(pool.Workers(1), pool.Queue(4), pool.Track(keep))
+			assert.Empty(t, p.Jobs())
+			gate := make(chan struct{})
+			j := fill(t, p, gate, 4)
+			_, err := p.TrySubmit(give(0))
+			assert.ErrorIs(t, err, pool.ErrFull)
+			ids := func() (ids []uint64) {
+				for _, info := range p.Jobs() {
+					ids = append(ids, info.ID)
+				}
+				return ids
+			}
+			assert.Equal(t, []uint64{1, 2, 3, 4, 5}, ids(), "all live ones, and none that was refused")
+			_, ok := p.Job(6)
+			assert.False(t, ok, "a job that was not accepted")
+			_, ok = p.Job(0)
+			assert.False(t, ok)
+			got, ok := p.Job(3)
+			require.True(t, ok)
+			assert.Same(t, j[1], got)
+
+			// It ends by being canceled: that counts as one of the last.
+			j[1].Cancel(nil)
+			close(gate)
+			synctest.Wait()
+			ended := []uint64{3, 1, 2, 4, 5} // in the order of their ends
+			want := slices.Sorted(slices.Values(ended[max(0, len(ended)-keep):]))
+			assert.Equal(t, want, ids(), "keep %d", keep)
+			for id := range uint64(7) {
+				got, ok := p.Job(id)
+				assert.Equal(t, slices.Contains(want, id), ok, "job %d", id)
+				assert.Equal(t, ok, got != nil, "job %d", id)
+			}
+			assert.NoError(t, p.Close())
+			assert.Equal(t, want, ids(), "also after the end of the pool")
+		})
+	}
+}
+
+// "Without Track it returns nil."
+func TestJobsAreNotTrackedByDefault(t *testing.T) {
+	p := newTasks()
+	j := submit(t, p, give(1))
+	assert.Nil(t, p.Jobs())
+	got, ok := p.Job(j.ID())
+	assert.False(t, ok)
+	assert.Nil(t, got)
+	closing(t, p)
+}
+
+// Each field of JobInfo, while the job waits, runs, pauses and has ended.
+func TestJobInfo(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(2), pool.Track(10), pool.Capacity(3),
+			pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Minute, Steady: 1}))
+		begin := time.Now()
+		_, err := p.Submit(t.Context(), flaky(5, time.Second), pool.Key("k"), pool.Weight(2))
+		assert.NoError(t, err)
+		synctest.Wait()
+		second, err := p.Submit(t.Context(), give(1), pool.Key("k"), pool.Priority(-7), pool.After(time.Second))
+		assert.NoError(t, err)
+		first := pool.JobInfo{ID: 1, Status: result.Running, Attempt: 1, Key: "k", Weight: 2, Timing: result.Timing{Queued: begin}}
+		other := pool.JobInfo{ID: 2, Worker: -1, Key: "k", Priority: -7, Timing: result.Timing{Queued: begin}}
+		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+
+		time.Sleep(2 * time.Second) // the call has failed, and the next one is to come
+		first.Timing.Run, other.Timing.Wait = 2*time.Second, 2*time.Second
+		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+
+		time.Sleep(59*time.Second + time.Second/2) // within the second call
+		first.Attempt, first.Timing.Run, other.Timing.Wait = 2, 61500*time.Millisecond, 61500*time.Millisecond
+		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+
+		second.Cancel(errBoom)
+		time.Sleep(time.Hour)
+		first.Status, first.Timing.Run, first.Err = result.Failed, 62*time.Second, errBoom
+		_, other.Err = second.Wait(t.Context())
+		other.Status = result.Canceled
+		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+		assert.NoError(t, p.Close())
+	})
+}
+
+// Who looks at jobs while they come and go sees whole ones, by number, that do not
+// go back.
+func TestTrackedJobsAreSeenWhole(t *testing.T) {
+	p := newTasks(pool.Workers(2), pool.Queue(8), pool.Track(4), pool.WhenFull(pool.DropOldest))
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		wg.Go(func() {
+			was := map[uint64]result.Status{}
+			for {
+				infos := p.Jobs()
+				for i, info := range infos {
+					assert.True(t, i == 0 || infos[i-1].ID < info.ID, "%v", infos)
+					assert.GreaterOrEqual(t, info.Status, was[info.ID], "job %d", info.ID)
+					was[info.ID] = info.Status
+					assert.GreaterOrEqual(t, info.Timing.Wait, time.Duration(0))
+					assert.GreaterOrEqual(t, info.Timing.Run, time.Duration(0))
+					if info.Status.Terminal() {
+						assert.Equal(t, info.Status == result.Succeeded, info.Err == nil, "%+v", info)
+					}
+					if j, ok := p.Job(info.ID); ok {
+						assert.Equal(t, info.ID, j.ID())
+						assert.GreaterOrEqual(t, j.Status(), info.Status)
+					}
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range 2000 {
+		j := submit(t, p, give(i))
+		got, ok := p.Job(j.ID())
+		assert.True(t, !ok || got == j)
+		if i%7 == 0 {
+			j.Cancel(nil)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	closing(t, p)
+	assert.Len(t, p.Jobs(), 4)
+}
+
+// All numbers of a pool whose history is known.
+func TestStatsOfAKnownHistory(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(2), pool.Queue(3), pool.Name("mill"), pool.WhenFull(pool.DropOldest),
+			pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Second, Steady: 1}))
+		assert.Equal(t, pool.Stats{Name: "mill", Workers: 2, Idle: 2, Capacity: 3}, p.Stats())
+		submit(t, p, flaky(1, time.Second)) // 3 s
+		submit(t, p, flaky(2, time.Second)) // 3 s, fails
+		synctest.Wait()
+		dropped := submit(t, p, give(1))
+		canceled := submit(t, p, give(1))
+		submit(t, p, func(context.Context) (int, error) { panic(1) }) // waits for 3 s
+		submit(t, p, flaky(0, 5*time.Second))                         // waits for 3 s
+		canceled.Cancel(nil)
+		_, err := p.Submit(t.Context(), give(0), pool.After(time.Hour))
+		assert.NoError(t, err)
+		_, err = dropped.Wait(t.Context())
+		assert.ErrorIs(t, err, pool.ErrDropped)
+		want := pool.Stats{Name: "mill", Workers: 2, Busy: 2, Capacity: 3, Queued: 3, Running: 2, Accepted: 7, Dropped: 1, Canceled: 1}
+		assert.Equal(t, want, p.Stats())
+
+		time.Sleep(10 * time.Second)
+		p.Pause()
+		assert.NoError(t, p.Resize(4))
+		assert.Equal(t, pool.Stats{
+			Name: "mill", Paused: true, Workers: 4, Idle: 4, Capacity: 3, Queued: 1,
+			Accepted: 7, Succeeded: 2, Failed: 1, Panicked: 1, Canceled: 1, Dropped: 1, Retried: 2,
+			Wait: result.Quantiles{P50: 0, P90: 3 * time.Second, P99: 3 * time.Second, Max: 3 * time.Second},
+			Run:  result.Quantiles{P50: 3 * time.Second, P90: 5 * time.Second, P99: 5 * time.Second, Max: 5 * time.Second},
+		}, roundQuantiles(t, p.Stats()))
+		assert.NoError(t, p.Close())
+		assert.EqualValues(t, 2, p.Stats().Canceled)
+	})
+}
+
+// roundQuantiles takes away what quantiles may be off by.
+func roundQuantiles(t *testing.T, s pool.Stats) pool.Stats {
+	t.Helper()
+	for _, d := range []*time.Duration{&s.Wait.P50, &s.Wait.P90, &s.Wait.P99, &s.Run.P50, &s.Run.P90, &s.Run.P99} {
+		near := d.Round(time.Second)
+		assert.InEpsilon(t, near+1, *d+1, 0.02)
+		*d = near
+	}
+	return s
+}
+
+// "At one instant: Accepted is the sum."
+func TestStatsAreConsistentUnderLoad(t *testing.T) {
+	const workers = 3
+	p := newTasks(pool.Workers(workers), pool.Queue(16), pool.WhenFull(pool.DropOldest),
+		pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Microsecond}))
+	tasks := []task{
+		give(1),
+		func(context.Context) (int, error) { return 0, errBoom },
+		func(context.Context) (int, error) { panic(errBoom) },
+		func(context.Context) (int, error) { runtime.Goexit(); return 0, nil },
+	}
+	var load, watch sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		watch.Go(func() {
+			var was pool.Stats
+			for looks := 0; ; looks++ {
+				s := p.Stats()
+				ended := s.Succeeded + s.Failed + s.Panicked + s.Canceled + s.Dropped
+				assert.Equal(t, s.Accepted, ended+uint64(s.Queued)+uint64(s.Running), "%v", s)
+				assert.GreaterOrEqual(t, min(s.Queued, s.Running, s.Busy, s.Idle), 0, "%v", s)
+				assert.LessOrEqual(t, max(s.Running, s.Busy), workers, "%v", s)
+				assert.LessOrEqual(t, s.Running, s.Busy, "a job that runs keeps a worker busy: %v", s)
+				assert.Equal(t, workers, s.Busy+s.Idle, "%v", s)
+				assert.LessOrEqual(t, s.Queued, 16+64*workers, "%v", s)
+				assert.GreaterOrEqual(t, s.Accepted, was.Accepted)
+				assert.GreaterOrEqual(t, ended, was.Succeeded+was.Failed+was.Panicked+was.Canceled+was.Dropped)
+				was = s
+				select {
+				case <-stop:
+					assert.Positive(t, looks)
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 3 {
+		load.Go(func() {
+			for range 1000 {
+				j := submit(t, p, tasks[rand.IntN(len(tasks))])
+				switch rand.IntN(10) {
+				case 0:
+					j.Cancel(nil)
+				case 1:
+					_, _ = p.Do(t.Context(), give(1))
+				}
+			}
+		})
+	}
+	load.Wait()
+	close(stop)
+	watch.Wait()
+	closing(t, p)
+	s := p.Stats()
+	assert.EqualValues(t, 3000, s.Accepted)
+	assert.EqualValues(t, 3000, s.Succeeded+s.Failed+s.Panicked+s.Canceled+s.Dropped)
+}
+
+// "A function that returns Stats makes an expvar.Var."
+func TestStatsAreAnExpvar(t *testing.T) {
+	p := newTasks(pool.Workers(1), pool.Name("a \"name\" <with> \x00 bytes \xff"))
+	_, err := submit(t, p, give(1)).Wait(t.Context())
+	assert.NoError(t, err)
+	var _ expvar.Var = pool.Stats{}
+	for name, v := range map[string]expvar.Var{
+		"by value": p.Stats(),
+		"as Func":  expvar.Func(func() any { return p.Stats() }),
+	} {
+		var got map[string]any
+		require.NoError(t, json.Unmarshal([]byte(v.String()), &got), "%s: %s", name, v)
+		assert.NotEmpty(t, got, name)
+	}
+	closing(t, p)
+}
