@@ -158,7 +158,7 @@ func TestMemoryOfManyWorkers(t *testing.T) {
 		return
 	}
 	t.Log("bytes for each worker:", each, "left:", left)
-	assert.LessOrEqual(t, each, 6<<10, "bytes for each worker")
+	assert.LessOrEqual(t, each, 4<<10, "bytes for each worker, its stack and its job included")
 	assert.LessOrEqual(t, left, 700, "bytes left of each: a descriptor, which goroutines to come use again")
 }
 

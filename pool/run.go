@@ -125,12 +125,17 @@ func (j *job[In, Out]) start(s *slot, begun int64) int64 {
 	}
 	j.worker = int32(s.id)
 	if j.x != nil {
-		j.x.worker.Store(j.worker)
-		j.tell(Event{Kind: JobStarted, Time: p.clock.Time(begun), Worker: s.id, Attempt: 1})
+		j.started(begun)
 	}
 	out, err := p.perform(&j.ctx, j.in)
 	j.value = out
 	return j.end(err)
+}
+
+// started goes on with a job whose function is about to be called.
+func (j *job[In, Out]) started(begun int64) {
+	j.x.worker.Store(j.worker)
+	j.tell(Event{Kind: JobStarted, Time: j.pool.clock.Time(begun), Worker: int(j.worker), Attempt: 1})
 }
 
 // end ends a job that was claimed, and returns the reading of the clock at its end.
@@ -204,10 +209,16 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 
 // perform makes the calls for one input: one, or as many as the policy for failed
 // ones says.
-func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
+func (p *Pool[In, Out]) perform(c *callCtx, in In) (Out, error) {
 	if p.retry == nil {
 		return p.call(c, in)
 	}
+	return p.performAgain(c, in)
+}
+
+// performAgain is apart from perform so that a call without retries fits into the
+// stack that a goroutine starts with; so are others below.
+func (p *Pool[In, Out]) performAgain(c *callCtx, in In) (out Out, err error) {
 	c.retries.Store(0)
 	p.retry.first()
 	for made := 1; ; made++ {
@@ -218,11 +229,8 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
 		if !again {
 			return out, err
 		}
-		if c.job != 0 {
-			p.note(Event{
-				Kind: JobRetried, Time: p.clock.Time(p.clock.Now()), Job: c.job,
-				Worker: c.slot.Load().id, Attempt: made, Err: err, Wait: wait,
-			})
+		if c.job != 0 && p.watch != nil {
+			p.noteRetry(c, made, err, wait)
 		}
 		if cut := p.retry.sleep(c, wait); cut != nil {
 			return out, notAgain(err, cut)
@@ -235,6 +243,13 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (out Out, err error) {
 		}
 		c.retries.Add(1)
 	}
+}
+
+func (p *Pool[In, Out]) noteRetry(c *callCtx, made int, err error, wait time.Duration) {
+	p.note(Event{
+		Kind: JobRetried, Time: p.clock.Time(p.clock.Now()), Job: c.job,
+		Worker: c.slot.Load().id, Attempt: made, Err: err, Wait: wait,
+	})
 }
 
 // notAgain is the error of an input whose last call failed with err, and whose
