@@ -33,7 +33,10 @@ type callCtx struct {
 
 // life is the context of a pool. A call keeps the pointer, half the size of an
 // interface.
-type life struct{ context.Context } //nolint:containedctx // it is one
+type life struct {
+	context.Context        //nolint:containedctx // it is one
+	pool            string // its name
+}
 
 // more is what a call has if somebody asks for it. Guarded by callCtx.mu.
 type more struct {
@@ -56,6 +59,33 @@ func newCallCtx(parent context.Context, life *life, follows bool) *callCtx {
 // callKey finds the call of a certain pool, known by its life, that a context
 // belongs to.
 type callKey struct{ life *life }
+
+// CallInfo tells which call a context belongs to. It is a plain value.
+type CallInfo struct {
+	Pool    string // the pool's [Name]
+	Job     uint64 // 0: a call of Do, Map or Stream
+	Worker  int
+	Attempt int // 1, or more with [Retry]
+}
+
+// CallOf tells of the call whose context ctx is, or was made from: so a function can
+// log the job that it works for, and halt its own worker. Inside a call of another
+// pool, made within the first, it tells of that one. It is false if there is none, or
+// if the call is over.
+func CallOf(ctx context.Context) (CallInfo, bool) {
+	c, _ := ctx.Value(anyCall{}).(*callCtx)
+	if c == nil {
+		return CallInfo{}, false
+	}
+	s := c.slot.Load()
+	if s == nil || c.status().Terminal() {
+		return CallInfo{}, false
+	}
+	return CallInfo{Pool: c.life.pool, Job: c.job, Worker: s.id, Attempt: 1 + int(c.retries.Load())}, true
+}
+
+// anyCall finds the innermost call that a context belongs to.
+type anyCall struct{}
 
 // outerCall returns the call of the pool with that life that ctx belongs to, as
 // long as it runs: a context may outlive its call.
@@ -147,7 +177,10 @@ func (c *callCtx) Err() error {
 
 // Value is the parent's, but for what tells of this call.
 func (c *callCtx) Value(key any) any {
-	if k, ok := key.(callKey); ok {
+	switch k := key.(type) {
+	case anyCall:
+		return c
+	case callKey:
 		if k.life == c.life {
 			return c
 		}

@@ -2,15 +2,17 @@ package pool
 
 import "fmt"
 
-// Resize sets how many workers the pool has. More of them start as there is work
-// for them; of those that are too many, first the idle ones stop, then others behind
-// the call in hand, which it does not wait for. Until then their calls count: no new
-// one starts before fewer are under way than n. A Map or Stream that has begun uses
-// no more workers than there were at its beginning.
+// Resize sets how many workers the pool has. For more of them, first those stay that
+// are about to stop, also if [Pool.Halt] has asked them to; then new ones start as there
+// is work for them. Of those that are too many, first the idle ones stop, then others
+// behind the call in hand, which it does not wait for. All calls under way count, those
+// of halted workers as well: no new one starts before fewer are under way than n. A Map
+// or Stream that has begun uses no more workers than there were at its beginning, at
+// least one.
 //
 // With 0 nothing starts any more until the pool is resized again. n below 0 is an
-// error; so is 0 once [Pool.Shutdown] has begun, and any n after the end of the pool:
-// both are [ErrClosed].
+// error; so is 0 once [Pool.Shutdown] has begun, and any other n after the end of the
+// pool: both are [ErrClosed].
 func (p *Pool[In, Out]) Resize(n int) error {
 	if n < 0 {
 		return fmt.Errorf("pool: Resize(%d): want at least 0", n)
@@ -27,11 +29,14 @@ func (p *Pool[In, Out]) Resize(n int) error {
 	return nil
 }
 
-// Halt stops a worker behind the call in hand, or at once if it makes none: the pool
-// has one worker less. It does not wait. To halt it again does nothing. A number
+// Halt stops a worker behind the call in hand, with its retries, or at once if it makes
+// none: the pool has one worker less. It does not wait, and the call, which may be
+// stuck, keeps the other workers from nothing. To halt it again does nothing. A number
 // that is no worker's is [ErrNoWorker]; to halt the last one once [Pool.Shutdown] has
 // begun, and any after the end of the pool, is [ErrClosed]. [Pool.Resize] makes new
-// workers, and then the lowest number that is free is used again.
+// workers: until the call has ended it takes this one back, afterwards the lowest
+// numbers that are free are used again. A worker that has not started yet, for lack of
+// work, goes without an [Event].
 func (p *Pool[In, Out]) Halt(worker int) error {
 	_, err := p.halt("Halt", worker)
 	return err
@@ -59,9 +64,9 @@ func (p *Pool[In, Out]) halt(method string, worker int) (*callCtx, error) {
 	return inHand, nil
 }
 
-// Pause lets no more calls start, of jobs or others, until [Pool.Resume]. Calls under
-// way go on, and what they ask of the pool within their share. It does not wait for
-// them. Inputs are still accepted, as far as there is room. [Pool.Shutdown] ends a
+// Pause lets no more calls start, of jobs or others, until [Pool.Resume]; one Resume
+// ends any number of pauses. Calls under way go on, with their retries, and what they
+// ask of the pool within their share. It does not wait for them. Inputs are still accepted, as far as there is room. [Pool.Shutdown] ends a
 // pause, and after it there is none.
 func (p *Pool[In, Out]) Pause() {
 	p.control.Lock()

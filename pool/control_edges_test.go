@@ -67,7 +67,7 @@ func TestMapOutlivesWhatHoldsAllWorkers(t *testing.T) {
 // that HaltNow has ended is not that of the elements behind.
 func TestHaltNowAndResizeLeaveLaterElementsAlone(t *testing.T) {
 	ways := map[string]func(ctx context.Context, p *pool.Pool[task, int], ins []task){
-		"map": func(ctx context.Context, p *pool.Pool[task, int], ins []task) { p.Map(ctx, ins) },
+		"map": func(ctx context.Context, p *pool.Pool[task, int], ins []task) { _, _ = p.Map(ctx, ins) },
 		"stream": func(ctx context.Context, p *pool.Pool[task, int], ins []task) {
 			drain(p.Stream(ctx, slices.Values(ins)))
 		},
@@ -128,7 +128,7 @@ func TestHaltAgainDuringShutdown(t *testing.T) {
 		jobs := submitAll(t, p, hours(2)...)
 		synctest.Wait()
 		require.NoError(t, p.Halt(0))
-		go p.Shutdown(t.Context())
+		go p.Shutdown(t.Context()) //nolint:errcheck // of no interest here
 		synctest.Wait()
 		assert.NoError(t, p.Halt(0), "again, and not the last one")
 		assert.NoError(t, p.HaltNow(0))
@@ -155,7 +155,7 @@ func TestJobsInHandAreNotOvertaken(t *testing.T) {
 		defer p.Close()
 		submitAll(t, p, make([]time.Duration, 200)...) // no time at all
 		synctest.Wait()
-		go p.Do(t.Context(), time.Second)
+		go p.Do(t.Context(), time.Second) //nolint:errcheck // of no interest here
 		synctest.Wait()
 		begin := time.Now()
 		p.Pause() // so that the three wait in the queue when the worker comes

@@ -457,7 +457,7 @@ func TestControlDuringShutdown(t *testing.T) {
 			assert.NoError(t, p.Resize(3))
 		}()
 		require.NoError(t, p.Shutdown(t.Context()))
-		// Two, then one, one, and from 2:01 on three workers in all.
+		// Two at first, then one at a time, and from 2:01 on three workers in all.
 		m := time.Minute
 		want := []time.Duration{0, 0, 60 * m, 120 * m, 121 * m, 121 * m, 180 * m, 181 * m}
 		assert.Equal(t, want, begins(begin, jobs...))

@@ -94,7 +94,7 @@ func TestWorkersTellsWhatEachDoes(t *testing.T) {
 		r, _ := j.Result()
 		assert.Equal(t, at, r.Worker)
 
-		go p.Do(t.Context(), time.Hour)
+		go p.Do(t.Context(), time.Hour) //nolint:errcheck // of no interest here
 		synctest.Wait()
 		ws = p.Workers()
 		at = slices.IndexFunc(ws, func(w pool.WorkerInfo) bool { return w.State == pool.WorkerBusy })
@@ -465,7 +465,7 @@ func TestContextEndsThePool(t *testing.T) {
 
 func TestControlOptionsNameWhatIsWrong(t *testing.T) {
 	for name, option := range map[string]func() pool.Option{
-		"Context":        func() pool.Option { return pool.Context(nil) }, //nolint:staticcheck // on purpose
+		"Context":        func() pool.Option { return pool.Context(nil) },
 		"IdleTimeout":    func() pool.Option { return pool.IdleTimeout(0, 1) },
 		"IdleTimeout(1s": func() pool.Option { return pool.IdleTimeout(time.Second, -1) },
 	} {

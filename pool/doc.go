@@ -9,7 +9,8 @@
 // A call is one run of the pool's function. A worker is the right to make one call
 // at a time, numbered from 0; a pool of n workers never has more than n calls under
 // way, whichever method they come from. A worker starts when it is first needed; it
-// stops when it is halted, and with [IdleTimeout] when it was idle for long. A job is
+// stops when it is halted or there are too many, and with [IdleTimeout] when it was
+// idle for long. A job is
 // an input that was put into the queue by [Pool.Submit] or [Pool.TrySubmit]; its [Job]
 // is the handle. To accept an input is to take it so that it will end: each accepted
 // input ends exactly once, with a value, an error, a panic or as canceled.
@@ -26,7 +27,8 @@
 // # Concurrency
 //
 // All methods may be called from any goroutine at any time. Workers are taken in
-// turn: callers of Do, jobs, and chunks of a Map or Stream wait in one line. No
+// turn: callers of Do and of Map, Streams, and the goroutines that serve the queue
+// wait in one line, and each of these gets its share whatever the others do. No
 // input waits while a worker is free, also not behind a slow one: a worker that has
 // taken several inputs at once leaves them to others that have nothing to do.
 //
@@ -57,7 +59,8 @@
 // A [Job] tells its own status. [Pool.Stats] counts them all, at one instant;
 // [Pool.Workers] tells what each worker does; with [Track], [Pool.Jobs] and [Pool.Job]
 // find jobs by number; with [Observe], a function is told of each [Event]. What is not
-// asked for costs nothing, and an observer that is slow or panics does no harm.
+// asked for costs nothing, and an observer that is slow or panics does no harm. A
+// function finds its own job and worker with [CallOf].
 //
 // [Pool.Pause] and [Pool.Resume] hold back new calls, [Pool.Resize] sets the number of
 // workers, [Pool.Halt] and [Pool.HaltNow] stop one of them. They do not wait, and may
@@ -78,7 +81,7 @@
 // as its context lasts; for that it ends a pause, and a pool whose workers were all
 // halted gets one. [Pool.Close] cancels what is left. Nothing of the pool runs when
 // Close has returned, nor when Shutdown has, unless it says so with a [*StuckError],
-// which lists the jobs that are stuck; an observer is waited for no longer than 100 ms.
+// which lists what is stuck, jobs by number and age; an observer is waited for no longer than 100 ms.
 // Later calls get [ErrClosed].
 //
 // # Errors and panics

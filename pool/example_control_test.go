@@ -29,7 +29,7 @@ func ExamplePool_Workers() {
 	p, started, _ := waiting(pool.Workers(2))
 	defer p.Close()
 
-	p.TrySubmit("a")
+	_, _ = p.TrySubmit("a")
 	<-started
 	for _, w := range p.Workers() {
 		fmt.Println(w.ID, w.State, w.Job)
@@ -45,7 +45,7 @@ func ExamplePool_Halt() {
 
 	job, _ := p.TrySubmit("finished")
 	<-started
-	p.Halt(0)
+	_ = p.Halt(0)
 	fmt.Println(p.Workers()[0].State)
 
 	close(gate)
@@ -65,7 +65,7 @@ func ExamplePool_HaltNow() {
 
 	job, _ := p.TrySubmit("cut short")
 	<-started
-	p.HaltNow(0)
+	_ = p.HaltNow(0)
 
 	_, err := job.Wait(context.Background())
 	fmt.Println(errors.Is(err, pool.ErrHalted))
@@ -76,10 +76,10 @@ func ExamplePool_Resize() {
 	p, started, gate := waiting(pool.Workers(1))
 	defer p.Close()
 
-	p.TrySubmit("first")
-	p.TrySubmit("second")
+	_, _ = p.TrySubmit("first")
+	_, _ = p.TrySubmit("second")
 	fmt.Println(<-started)
-	p.Resize(2) // one is not enough
+	_ = p.Resize(2) // one is not enough
 	fmt.Println(<-started)
 	close(gate)
 
@@ -133,7 +133,7 @@ func ExampleIdleTimeout() {
 		pool.Workers(8),
 		pool.IdleTimeout(time.Minute, 1)) // one stays open
 	fmt.Println(p.Do(context.Background(), "hello"))
-	p.Close()
+	_ = p.Close()
 	// Output:
 	// hello over a connection <nil>
 	// closed a connection
@@ -158,4 +158,16 @@ func ExampleContext() {
 func ExampleWorkerState_String() {
 	fmt.Println(pool.WorkerIdle, pool.WorkerBusy, pool.WorkerHalting)
 	// Output: idle busy halting
+}
+
+func ExampleCallOf() {
+	p := pool.New(func(ctx context.Context, name string) (string, error) {
+		call, _ := pool.CallOf(ctx)
+		return fmt.Sprintf("job %d on worker %d: %s", call.Job, call.Worker, name), nil
+	}, pool.Workers(1))
+	defer p.Close()
+	ctx := context.Background()
+	job, _ := p.Submit(ctx, "hello")
+	fmt.Println(job.Wait(ctx))
+	// Output: job 1 on worker 0: hello <nil>
 }

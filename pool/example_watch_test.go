@@ -149,8 +149,7 @@ func ExampleStats_String() {
 	_, _ = p.Submit(context.Background(), "hello")
 	_ = p.Shutdown(context.Background())
 
-	// For /debug/vars: expvar.Publish("shouts", expvar.Func(func() any { return p.Stats() })),
-	// or, with these names, a type whose String method returns p.Stats().String().
+	// For /debug/vars: expvar.Publish("shouts", expvar.Func(func() any { return p.Stats() }))
 	var vars struct {
 		Name      string
 		Succeeded int
@@ -158,6 +157,16 @@ func ExampleStats_String() {
 	err := json.Unmarshal([]byte(p.Stats().String()), &vars)
 	fmt.Println(vars.Name, vars.Succeeded, err)
 	// Output: shouts 1 <nil>
+}
+
+func ExampleStats_MarshalJSON() {
+	p := pool.New(shout, pool.Workers(2), pool.Queue(10))
+	_ = p.Close()
+
+	var got map[string]any
+	b, _ := json.Marshal(p.Stats())
+	fmt.Println(json.Unmarshal(b, &got), got["workers"], got["capacity"], got["accepted"])
+	// Output: <nil> 2 10 0
 }
 
 func ExampleName() {

@@ -300,7 +300,7 @@ func TestFunctionThatReturnsLongAfterTheDeadline(t *testing.T) {
 			_, err := j.Wait(t.Context())
 			assert.NoError(t, err, "it was done with its work")
 		}
-		<-mapped
+		<-mapped //nolint:errcheck // of no interest here
 	})
 }
 

@@ -64,8 +64,8 @@ func Workers(n int) Option {
 // Queue sets how many jobs may wait for a worker; the default is 1024. When they
 // are that many, Submit waits and TrySubmit returns ErrFull. Not counted are those
 // that a worker has taken in hand together, at most 64 and no more than about 50
-// microseconds of work by what jobs have cost it lately. The memory is taken when
-// jobs come. n below 1 panics.
+// microseconds of work by what jobs have cost it lately. Jobs with [After] are counted
+// from the start. The memory is taken when jobs come, and kept. n below 1 panics.
 func Queue(n int) Option {
 	return func(c *config) {
 		c.once("Queue")
@@ -157,8 +157,9 @@ func WhenFull(policy Policy) Option {
 
 // Retry makes calls that failed again, as the policy says. The worker is held
 // meanwhile, also for the pauses, which count as Run; the end of the call's context
-// cuts them. Each call has the whole [Timeout] and waits for each [Limit]. The default
-// is one call. A policy that makes no sense panics.
+// cuts them, and the error is then both the last one and why there was no other call.
+// Each call has the whole [Timeout] and waits for each [Limit], whose error ends the
+// input. The default is one call. A policy that makes no sense panics.
 func Retry(policy RetryPolicy) Option {
 	return func(c *config) {
 		c.once("Retry")

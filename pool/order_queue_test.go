@@ -42,7 +42,7 @@ func TestQueueCountsJobsThatMayNotStartYet(t *testing.T) {
 				time.Sleep(2*sec - 1)
 				synctest.Wait()
 				assert.Equal(t, "x@0", s.String(), "a submitter waits for room, though workers are idle")
-				time.Sleep(1)
+				time.Sleep(1 * time.Nanosecond)
 				synctest.Wait()
 				assert.Contains(t, s.String(), "b@2", "which there is at once when one of them starts")
 			})
@@ -273,7 +273,7 @@ func TestOrderOptionsThatMakeNoSense(t *testing.T) {
 	assert.Zero(t, p.Stats().Accepted+without.Stats().Accepted)
 	assert.Panics(t, func() { newTasks(pool.Capacity(0)) })
 	assert.Panics(t, func() { newTasks(pool.Aging(0)) })
-	assert.Panics(t, func() { newTasks(pool.Aging(sec), pool.Aging(sec)) })
+	assert.Panics(t, func() { newTasks(pool.Aging(sec), pool.Aging(2*sec)) })
 }
 
 // NaN is not equal to itself, so such keys are all different.

@@ -36,7 +36,7 @@ var (
 // ([Pool.Submit], [Pool.TrySubmit]), as a slice ([Pool.Map]) or as a stream
 // ([Pool.Stream]).
 //
-// A Pool is made by [New]; it must not be copied. All methods may be called from
+// A Pool is made by [New] or [NewStateful]; it must not be copied. All methods may be called from
 // any goroutine at any time, also from inside the pool's own function with the
 // context that it got (but see Close), and after Close.
 type Pool[In, Out any] struct {
@@ -99,7 +99,7 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	p.config, p.clock, p.settled = configure(opts), engine.NewClock(), make(chan struct{})
 	ctx, end := context.WithCancelCause(context.Background())
-	p.life, p.end = &life{ctx}, end
+	p.life, p.end = &life{ctx, p.name}, end
 	p.tally = newTally(p.workers)
 	if p.tracked {
 		p.track = newRegistry[In, Out](p.kept)

@@ -43,7 +43,7 @@ type RetryPolicy struct {
 	// earned beyond is lost. Default (0): no bound.
 	Budget float64
 	// If says whether an error is worth another call. It may be called by several
-	// goroutines at once. Default (nil): every error but [context.Canceled].
+	// goroutines at once; if it panics, that is the panic of the input. Default (nil): every error but [context.Canceled].
 	If func(error) bool
 }
 

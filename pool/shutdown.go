@@ -90,8 +90,8 @@ func (p *Pool[In, Out]) flush() {
 // Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
 // waits until every goroutine of the pool has ended: jobs in the queue end without
 // being started, and the contexts of the calls under way end. It waits for a
-// function that does not heed its context; Shutdown does not. It returns nil, also
-// when called again. It must not be called inside a call of the same pool, nor in
+// function that does not heed its context; Shutdown does not. It returns nil, or the
+// first error of closing a state of [NewStateful], also when called again. It must not be called inside a call of the same pool, nor in
 // the body of a loop over one of its Streams, for which it would wait: use Shutdown
 // there.
 func (p *Pool[In, Out]) Close() error {
@@ -116,7 +116,8 @@ func (p *Pool[In, Out]) follow() {
 	context.AfterFunc(p.life, func() { stop() })
 }
 
-// StuckError says that calls did not return although their context had ended.
+// StuckError says that calls did not return although their context had ended, or
+// that the states of workers are still being closed.
 type StuckError struct {
 	Calls []StuckCall // those that still run, by worker; not empty
 	Err   error       // the cause of the end of their context

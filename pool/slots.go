@@ -42,10 +42,10 @@ type slot struct {
 }
 
 // Worker is the number of the worker.
-func (s *slot) Worker() int { return s.id }
+func (r *slot) Worker() int { return r.id }
 
 // Recalled reports whether the slot is to be given back before the next call.
-func (s *slot) Recalled() bool { return s.leave.Load() }
+func (r *slot) Recalled() bool { return r.leave.Load() }
 
 // slots are the workers of a pool. They bound how many calls are under way at once,
 // whoever makes them: goroutines of the queue or callers on their own. Who finds no

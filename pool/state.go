@@ -10,16 +10,18 @@ import (
 // NewStateful returns a pool whose workers have a state each: a connection, a buffer,
 // a device. open makes it when a worker makes its first call, and fn gets it with
 // each input. close, which may be nil, ends it when the worker stops: because it was
-// halted or idle for long, or with the pool. Both run without a time limit of the
-// pool's.
+// halted or idle for long, or with the pool; its number is not used again before close
+// has returned. Both run without a time limit of the pool's.
 //
-// A state is used by one call at a time, and, where a call uses its own pool, by
-// those within its share, but not before it is open: what open asks of the pool with its
-// context is [ErrWouldDeadlock] if no other worker is free. If open fails or panics, that is the error of the input at
-// hand, and the next call tries again. A panic of fn leaves the state as it is. The
-// context of open is that of the call, without its [Timeout]; the state must not keep
-// it. Errors and panics of close are told to the observer ([WorkerStopped]), and the
-// first one is returned by [Pool.Close].
+// A state is used by one call at a time, and, where a call uses its own pool, by those
+// within its share, but not before it is open: what open asks of the pool with its
+// context is [ErrWouldDeadlock] if no other worker is free. If open fails or panics,
+// that is the error of the input at hand, an error wrapped so that it names the worker,
+// and the next call tries again, also one that [Retry] makes. A panic of fn, and a
+// [runtime.Goexit], leave the state as it is. The context of open is that of the call,
+// without its [Timeout]; the state must not keep it. Errors and panics of close, and
+// [ErrGoexit], are told to the observer ([WorkerStopped]), and the first one is returned
+// by [Pool.Close].
 func NewStateful[S, In, Out any](
 	open func(ctx context.Context, worker int) (S, error),
 	fn func(context.Context, S, In) (Out, error),

@@ -166,12 +166,6 @@ func stay(gate <-chan struct{}) deed {
 	}
 }
 
-// obey is a deed that holds its worker until its context ends.
-func obey(ctx context.Context, _ *device) (int, error) {
-	<-ctx.Done()
-	return 0, context.Cause(ctx)
-}
-
 // occupy has n workers make a call at once, so that each has a state.
 func occupy(t *testing.T, p *pool.Pool[deed, int], n int) {
 	t.Helper()
@@ -512,7 +506,7 @@ func TestOpenThatFails(t *testing.T) {
 			},
 		},
 		"panic with nil": {
-			func() error { panic(nil) },
+			func() error { panic(nil) }, //nolint:govet // that is what is tried
 			func(t *testing.T, err error) {
 				t.Helper()
 				var none *runtime.PanicNilError

@@ -23,7 +23,7 @@ type Stats struct {
 	Idle    int // workers that do not
 
 	Capacity int // jobs that may wait; see [Queue]
-	Queued   int // jobs that wait, those that are delayed included
+	Queued   int // jobs that wait, those that are delayed or in a worker's hand included
 	Running  int // jobs that were started and have not ended
 
 	Accepted  uint64
@@ -214,7 +214,7 @@ type WorkerInfo struct {
 	// Job is the number of the job in hand; 0: none, or a call of Do, Map or Stream.
 	Job uint64
 	// Since is when the job in hand was started or, for an idle worker, when its
-	// last one ended; zero if there is none.
+	// last job ended; zero if there is none. Calls of Do, Map and Stream leave no trace.
 	Since time.Time
 	Done  uint64 // jobs that have ended here since the worker started
 }

@@ -246,8 +246,10 @@ type jobConfig struct {
 
 // Key lets jobs with equal keys run one at a time and in the order in which they
 // were accepted, on whichever worker; those with other keys, or none, are not held
-// up. The order stands above that of priorities, and a job with [After] takes its
-// place when it is due. k must be comparable and not nil.
+// up. The order stands above that of priorities, and lends none to those in front; a
+// job with [After] takes its place when it is due, and one that waits for its [Weight]
+// has the turn of its key. k must be comparable and not nil; one that is not equal to
+// itself, a NaN, is a key of its own each time.
 func Key(k any) JobOption {
 	return func(c *jobConfig) {
 		c.once(0, "Key")
@@ -262,7 +264,7 @@ func Key(k any) JobOption {
 }
 
 // Priority lets a job start before those with a lower one; among equal ones the first
-// to come is the first to start. The default is 0, and n may be negative. It is
+// to come is the first to start. Callers of Do, Map and Stream are no jobs. The default is 0, and n may be negative. It is
 // worth a head start: each step as much as the pool's [Aging], so that a job which has
 // waited for longer than that is not overtaken any more, and none starves.
 func Priority(n int) JobOption {
@@ -272,7 +274,7 @@ func Priority(n int) JobOption {
 	}
 }
 
-// After lets a job start no earlier than d after it was submitted. It has its place
+// After lets a job start no earlier than d after Submit was called. It has its place
 // in the queue meanwhile, and the time counts as Wait. Then it stands where jobs that
 // are submitted at that time do. A d that is not positive means at once.
 func After(d time.Duration) JobOption {
@@ -283,8 +285,8 @@ func After(d time.Duration) JobOption {
 }
 
 // Weight lets a job start only when n of the pool's [Capacity] are free, and takes
-// them while it runs. Jobs with a weight that wait for it are served in turn, so
-// that many light ones cannot keep a heavy one waiting; jobs without one weigh nothing
+// them while it runs. Jobs with a weight that wait for it are served in their order, by
+// priority and time, so that many light ones cannot keep a heavy one waiting; jobs without one weigh nothing
 // and are not held up, and no worker is held by one that waits. n below 1, above the
 // capacity, or for a pool without one, is an error of Submit.
 func Weight(n int64) JobOption {

@@ -25,7 +25,9 @@ type JobInfo struct {
 }
 
 // Jobs returns the jobs of a pool with [Track], by number: those that have not
-// ended, and of the others the last ones. Without Track it returns nil.
+// ended, and of the others the last ones. It looks at one after the other, so that they
+// may go on meanwhile; for counts that add up see [Pool.Stats]. Without Track it
+// returns nil. Outputs are to be had from [Pool.Job].
 func (p *Pool[In, Out]) Jobs() []JobInfo {
 	if p.track == nil {
 		return nil

@@ -79,17 +79,16 @@ func (q *Queue[T]) unlockShorter() {
 func (q *Queue[T]) Purge() []T {
 	q.mu.Lock()
 	q.recallLocked()
-	all := make([]T, q.items.size)
-	q.items.shift(all)
-	if q.lane == nil {
-		q.unlockShorter()
-		return all
+	all := make([]T, q.sizeLocked())
+	n := q.items.shift(all)
+	if q.lane != nil {
+		for e := range q.lane.all {
+			all[n] = e.Value
+			n++
+			q.lane.remove(e)
+		}
+		q.movedLocked()
 	}
-	for e := range q.lane.all {
-		all = append(all, e.Value)
-		q.lane.remove(e)
-	}
-	q.movedLocked()
 	q.unlockShorter()
 	return all
 }
