@@ -1,0 +1,334 @@
+package pool
+
+import (
+	"time"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// How workers start, stop and are asked to: the part of slots that changes who they are.
+
+// startLocked starts a worker with the lowest number that is free.
+func (s *slots) startLocked() *slot {
+	for len(s.vacant) > 0 {
+		id := popInt(&s.vacant)
+		if id < len(s.seats) && s.seats[id].slot == nil && !s.seats[id].gone {
+			return s.seatLocked(id)
+		}
+	}
+	if len(s.seats) == s.ids {
+		return nil // the number of one that is halting is not free yet
+	}
+	s.seats = append(s.seats, seat{})
+	return s.seatLocked(len(s.seats) - 1)
+}
+
+func (s *slots) seatLocked(id int) *slot {
+	got := &slot{id: id}
+	s.seats[id].slot = got
+	s.started++
+	return got
+}
+
+// partLocked takes a slot that nobody has out of use. Its worker has stopped; retire
+// must follow, without the lock.
+func (s *slots) partLocked(r *slot) {
+	r.closing = true
+	s.started--
+	s.closing.Add(1) // so that the end of the pool waits for retire
+}
+
+// retire closes what was opened for a worker that has stopped. Then its number is free,
+// unless it was halted.
+func (s *slots) retire(r *slot) {
+	if !r.opened {
+		s.vacate(r, nil)
+		return
+	}
+	go func() { // ends with the user's close; Dissolve waits for it
+		err := engine.ErrGoexit // also then somebody can have its number
+		defer func() { s.vacate(r, err) }()
+		err = s.close(r)
+	}()
+}
+
+// vacate takes a slot off.
+func (s *slots) vacate(r *slot, err error) {
+	defer s.closing.Done()
+	if s.changed != nil {
+		s.changed(WorkerStopped, r, err) // before another one can have its number
+	}
+	s.mu.Lock()
+	s.seats[r.id] = seat{gone: r.halting}
+	if !r.halting {
+		pushInt(&s.vacant, r.id)
+	}
+	s.unlock()
+}
+
+// armLocked sets the timer for the worker that has been idle for longest, if it
+// may be stopped.
+func (s *slots) armLocked() {
+	if s.armed || s.coldest == nil || s.started <= s.keep || s.over {
+		return
+	}
+	s.armed = true
+	d := time.Duration(s.coldest.idleSince - s.clock.Now() + int64(s.idle))
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, s.sweep)
+	} else {
+		s.timer.Reset(d)
+	}
+}
+
+// sweep stops workers that have been idle for long.
+func (s *slots) sweep() {
+	now := s.clock.Now()
+	for {
+		s.mu.Lock()
+		s.armed = false
+		cold := s.coldest
+		if cold == nil || s.over || s.started <= s.keep || now-cold.idleSince < int64(s.idle) {
+			s.armLocked()
+			started := s.started
+			s.mu.Unlock()
+			s.trim(max(started, s.keep))
+			return
+		}
+		s.unlinkLocked(cold)
+		s.partLocked(cold)
+		s.unlock()
+		s.retire(cold)
+	}
+}
+
+// Pause hands out no more slots, and asks for those that are held.
+func (s *slots) Pause() {
+	s.mu.Lock()
+	s.paused = true
+	s.recallLocked()
+	s.mu.Unlock()
+}
+
+// recallLocked asks for all slots.
+func (s *slots) recallLocked() {
+	for _, at := range s.seats {
+		if at.slot != nil && at.slot.held {
+			at.slot.leave.Store(true)
+		}
+	}
+}
+
+// Resume ends a pause.
+func (s *slots) Resume() {
+	s.mu.Lock()
+	s.paused = false
+	s.unlock()
+}
+
+// Halt stops a worker behind its call. It returns that call, if there is one. With
+// keepOne the last worker is not stopped.
+func (s *slots) Halt(id int, keepOne bool) (inHand *callCtx, err error) {
+	s.mu.Lock()
+	switch {
+	case s.over:
+		s.mu.Unlock()
+		return nil, ErrClosed
+	case id < 0 || id >= s.ids || id < len(s.seats) && s.seats[id].gone:
+		s.mu.Unlock()
+		return nil, ErrNoWorker
+	}
+	for len(s.seats) <= id {
+		pushInt(&s.vacant, len(s.seats))
+		s.seats = append(s.seats, seat{})
+	}
+	r := s.seats[id].slot
+	if r != nil && r.halting {
+		inHand = r.inHandLocked()
+		s.mu.Unlock()
+		return inHand, nil
+	}
+	if keepOne && s.workers == 1 {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	s.workers--
+	idle := s.haltLocked(id)
+	if r != nil {
+		inHand = r.inHandLocked() // behind the mark, as slot says
+		if r.held {               // it may be stuck: the others go on as before
+			r.excused = true
+			s.excused++
+			s.held--
+		}
+	}
+	s.unlock()
+	if idle {
+		s.retire(r)
+	}
+	return inHand, nil
+}
+
+// inHandLocked returns the call that runs in the slot, or nil.
+func (r *slot) inHandLocked() *callCtx {
+	if c := r.call.Load(); c != nil {
+		return c
+	}
+	return r.direct
+}
+
+// haltLocked has the worker of a seat stop. It reports whether that was idle: then
+// retire must follow.
+func (s *slots) haltLocked(id int) (idle bool) {
+	r := s.seats[id].slot
+	if r == nil {
+		s.seats[id].gone = true
+		return false
+	}
+	r.halting = true
+	r.leave.Store(true)
+	if s.changed != nil {
+		s.changed(WorkerHalted, r, nil) // before it can be told to have stopped
+	}
+	if r.held || r.closing {
+		return false
+	}
+	s.unlinkLocked(r)
+	s.partLocked(r)
+	return true
+}
+
+// Resize sets how many workers there are. Of those that are too many it stops first
+// those that have not started or are idle, then others behind their calls, in either
+// group the highest numbers first.
+func (s *slots) Resize(n int) error {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	for _, at := range s.seats { // from now on all calls count again
+		if at.slot != nil && at.slot.excused {
+			at.slot.excused = false
+			s.excused--
+			s.held++
+		}
+	}
+	if n >= s.workers {
+		s.growLocked(n)
+		s.stayLocked()
+		s.unlock()
+		return nil
+	}
+	more := min(s.workers-n, s.ids-len(s.seats))
+	s.ids -= more
+	s.workers -= more
+	var idle []*slot
+	for _, wanted := range []bool{false, true} {
+		for id := len(s.seats) - 1; id >= 0 && s.workers > n; id-- {
+			at := s.seats[id]
+			isBusy := at.slot != nil && at.slot.held
+			if at.gone || at.slot != nil && at.slot.halting || isBusy != wanted {
+				continue
+			}
+			s.workers--
+			if s.haltLocked(id) {
+				idle = append(idle, at.slot)
+			}
+		}
+	}
+	s.stayLocked()
+	s.unlock()
+	for _, r := range idle {
+		s.retire(r)
+	}
+	return nil
+}
+
+// stayLocked has those that stay wait, behind their calls, until fewer are under way.
+func (s *slots) stayLocked() {
+	if s.held > s.workers {
+		s.recallLocked()
+	}
+}
+
+// growLocked adds workers: those that are about to stop stay, then the lowest free
+// numbers are used.
+func (s *slots) growLocked(n int) {
+	for id := range s.seats {
+		if s.workers == n {
+			return
+		}
+		if r := s.seats[id].slot; r != nil && r.halting {
+			r.halting = false // but still asked for: its context may have been ended
+			s.workers++
+		}
+	}
+	for id := range s.seats {
+		if s.workers == n {
+			return
+		}
+		if s.seats[id].gone {
+			s.seats[id].gone = false
+			pushInt(&s.vacant, id)
+			s.workers++
+		}
+	}
+	s.ids += n - s.workers
+	s.workers = n
+}
+
+// Dissolve stops all workers, when nobody holds a slot any more, and waits until
+// what was opened for them is closed.
+func (s *slots) Dissolve() {
+	s.Close()
+	s.mu.Lock()
+	s.over = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	for r := s.free; r != nil; r = s.free {
+		s.unlinkLocked(r)
+		s.partLocked(r)
+		s.mu.Unlock()
+		s.retire(r)
+		s.mu.Lock()
+	}
+	s.mu.Unlock()
+	s.closing.Wait()
+}
+
+// pushInt and popInt keep a heap of numbers, the lowest first.
+func pushInt(h *[]int, v int) {
+	*h = append(*h, v)
+	for i := len(*h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if (*h)[up] <= (*h)[i] {
+			return
+		}
+		(*h)[up], (*h)[i] = (*h)[i], (*h)[up]
+		i = up
+	}
+}
+
+func popInt(h *[]int) int {
+	s := *h
+	least, last := s[0], len(s)-1
+	s[0] = s[last]
+	s = s[:last]
+	*h = s
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= last {
+			return least
+		}
+		if down+1 < last && s[down+1] < s[down] {
+			down++
+		}
+		if s[i] <= s[down] {
+			return least
+		}
+		s[i], s[down] = s[down], s[i]
+		i = down
+	}
+}
