@@ -98,27 +98,6 @@ func TestHaltNowAndResizeLeaveLaterElementsAlone(t *testing.T) {
 	}
 }
 
-// "No input waits while a worker is free": what was opened for a worker that was halted
-// may take its time to close.
-func TestHaltedWorkerThatClosesHoldsUpNoOther(t *testing.T) {
-	testkit.Bubble(t, func(t *testing.T) {
-		p := pool.NewStateful(
-			func(_ context.Context, worker int) (int, error) { return worker, nil },
-			func(ctx context.Context, _ int, d time.Duration) (time.Duration, error) { return sleepers(ctx, d) },
-			func(int) error { time.Sleep(time.Hour); return nil },
-			pool.Workers(2))
-		defer p.Close()
-		_, err := p.Map(t.Context(), []time.Duration{time.Second, time.Second})
-		require.NoError(t, err)
-		require.NoError(t, p.Halt(0))
-		synctest.Wait()
-		begin := time.Now()
-		_, err = p.Do(t.Context(), time.Second)
-		assert.NoError(t, err)
-		assert.Equal(t, time.Second, time.Since(begin), "worker 1 is idle")
-	})
-}
-
 // To halt a worker again does nothing, also while the pool shuts down and one other
 // worker is left; and HaltNow ends the call that it has in hand.
 func TestHaltAgainDuringShutdown(t *testing.T) {
