@@ -188,3 +188,43 @@ func BenchmarkDo(b *testing.B) {
 		want(b, b.N, 1, b.N, sum)
 	})
 }
+
+// BenchmarkSubmitWith hands in jobs as BenchmarkSubmit does, with what costs more than
+// nothing: options of the job or of the pool.
+func BenchmarkSubmitWith(b *testing.B) {
+	ways := []struct {
+		name string
+		opts []pool.Option
+		job  func(i int) []pool.JobOption
+	}{
+		{"nothing", nil, nil},
+		{"key", nil, func(i int) []pool.JobOption { return []pool.JobOption{pool.Key(i % 1000)} }},
+		{"priority", nil, func(i int) []pool.JobOption { return []pool.JobOption{pool.Priority(i % 3)} }},
+		{"track", []pool.Option{pool.Track(100)}, nil},
+		{"observe", []pool.Option{pool.Observe(func(pool.Event) {})}, nil},
+		{"retry", []pool.Option{pool.Retry(pool.RetryPolicy{Attempts: 3, Budget: 0.1})}, nil},
+	}
+	for _, way := range ways {
+		b.Run("with="+way.name, func(b *testing.B) {
+			p := pool.New(next, append(way.opts, pool.Workers(workers))...)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				var opts []pool.JobOption
+				if way.job != nil {
+					opts = way.job(i)
+				}
+				if _, err := p.Submit(context.Background(), i, opts...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := p.Shutdown(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			if done := p.Stats().Succeeded; done != uint64(b.N) {
+				b.Fatalf("%d of %d jobs succeeded", done, b.N)
+			}
+		})
+	}
+}

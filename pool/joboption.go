@@ -15,6 +15,7 @@ type jobConfig struct {
 	priority int
 	after    time.Duration
 	weight   int64
+	capacity int64 // of the pool; 0: none
 
 	given [4]bool
 	err   error // the first
@@ -68,8 +69,13 @@ func After(d time.Duration) JobOption {
 func Weight(n int64) JobOption {
 	return func(c *jobConfig) {
 		c.once(3, "Weight")
-		if n < 1 {
+		switch {
+		case n < 1:
 			c.refuse("Weight(%d): want at least 1", n)
+		case c.capacity == 0:
+			c.refuse("Weight(%d): the pool has no Capacity", n)
+		case n > c.capacity:
+			c.refuse("Weight(%d): above the pool's Capacity of %d", n, c.capacity)
 		}
 		c.weight = n
 	}

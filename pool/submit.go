@@ -163,38 +163,38 @@ func (j *job[In, Out]) prepare(opts []JobOption) error {
 	if len(opts) == 0 && p.watch == nil && p.track == nil {
 		return nil
 	}
-	var c jobConfig
-	for _, opt := range opts {
-		if opt == nil {
-			return errors.New("pool: Submit: nil option")
-		}
-		opt(&c)
-	}
-	if c.weight > 0 && c.err == nil {
-		switch {
-		case p.capacity == 0:
-			c.refuse("Weight(%d): the pool has no Capacity", c.weight)
-		case c.weight > p.capacity:
-			c.refuse("Weight(%d): above the pool's Capacity of %d", c.weight, p.capacity)
-		}
-	}
-	if c.err != nil {
-		return c.err
-	}
 	j.x = new(extra[In, Out])
 	j.x.worker.Store(-1)
 	if len(opts) > 0 {
-		j.x.hasEntry = true
-		e := &j.x.entry
-		e.Value, e.Key, e.Priority, e.Weight = j, c.key, c.priority, c.weight
-		if c.after > 0 {
-			if e.Due = j.queued + int64(c.after); e.Due < 0 {
-				e.Due = math.MaxInt64
-			}
+		if err := j.configure(opts); err != nil {
+			return err
 		}
 	}
 	if p.track != nil {
 		p.track.add(j)
+	}
+	return nil
+}
+
+// configure makes the job's entry in the queue by its options.
+func (j *job[In, Out]) configure(opts []JobOption) error {
+	c := &jobConfig{capacity: j.pool.capacity}
+	for _, opt := range opts {
+		if opt == nil {
+			return errors.New("pool: Submit: nil option")
+		}
+		opt(c)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	j.x.hasEntry = true
+	e := &j.x.entry
+	e.Value, e.Key, e.Priority, e.Weight = j, c.key, c.priority, c.weight
+	if c.after > 0 {
+		if e.Due = j.queued + int64(c.after); e.Due < 0 {
+			e.Due = math.MaxInt64
+		}
 	}
 	return nil
 }
