@@ -222,7 +222,7 @@ func (j *job[In, Out]) ended(now int64, status result.Status, dropped bool) {
 	if p.track != nil {
 		p.track.ended(j.ID())
 	}
-	if j.x.hasEntry {
-		p.queue.Done(&j.x.entry)
+	if e := &j.x.entry; e.Key != nil || e.Weight > 0 { // others hold nothing
+		p.queue.Done(e)
 	}
 }

@@ -98,7 +98,11 @@ func (q *Queue[T]) enterLocked(e *Entry[T]) {
 	if q.lane == nil {
 		q.lane = &lane[T]{aging: q.aging, capacity: q.capacity}
 	}
-	q.lane.add(e, q.clock.Now())
+	now := q.clock.Now()
+	if q.lane.delayed.top() != nil {
+		q.lane.promote(now) // the alarm may be late: who was due before e enters before it
+	}
+	q.lane.add(e, now)
 	q.movedLocked()
 }
 
@@ -126,10 +130,20 @@ func (q *Queue[T]) nextEntryLocked() (e *Entry[T], waits bool) {
 // alarm for what is not, and, if an entry may go, takes back what takers hold beside
 // the item at hand, so that it goes in its turn.
 func (q *Queue[T]) movedLocked() {
+	if q.alarmAt != 0 || q.lane.delayed.top() != nil {
+		q.setAlarmLocked()
+	}
+	if len(q.loaded) > 0 && q.lane.best() != nil {
+		q.recallLocked()
+	}
+}
+
+// setAlarmLocked lets enter what is due, and sets the alarm for what is not.
+func (q *Queue[T]) setAlarmLocked() {
 	now := q.clock.Now()
-	next, any := q.lane.promote(now)
+	next, left := q.lane.promote(now)
 	switch {
-	case !any:
+	case !left:
 		if q.alarmAt != 0 {
 			q.alarmAt = 0
 			q.alarm.Stop()
@@ -141,9 +155,6 @@ func (q *Queue[T]) movedLocked() {
 		} else {
 			q.alarm.Reset(time.Duration(next - now))
 		}
-	}
-	if len(q.loaded) > 0 && q.lane.best() != nil {
-		q.recallLocked()
 	}
 }
 
