@@ -24,6 +24,7 @@ type callCtx struct {
 	more    *more // what few calls need; made when it is
 	cause   error // set once ended
 	follows bool  // ends with parent; else parent lends its values only
+	tied    bool  // parent ends with the pool
 	ended   bool  // guarded by mu
 	expired bool  // guarded by mu: it ended because parent had
 	nested  bool  // runs in the share of another call
@@ -101,8 +102,8 @@ func outerCall(ctx context.Context, life *life) *callCtx {
 // written down, and above that the reading of the pool's clock at which it started,
 // or, if it never did, ended. In one word, so that both change at once.
 const (
-	settling   = 0xff
-	statusBits = 8
+	settling   = 0xf
+	statusBits = 4 // which leaves 36 years for the reading
 )
 
 func stateOf(status uint64, reading int64) uint64 { return status | uint64(reading)<<statusBits }
@@ -208,8 +209,8 @@ func (c *callCtx) makeLocked() *madeCtx {
 	}
 	m := &c.moreLocked().made
 	switch {
-	case c.ended && c.follows:
-		m.Context, m.cancel = context.WithCancelCause(c.parent) // over: nothing to watch
+	case c.follows && (c.ended || c.tied):
+		m.Context, m.cancel = context.WithCancelCause(c.parent) // nothing else to watch
 	case c.follows:
 		m.Context, m.cancel = context.WithCancelCause(c.parent)
 		told := make(chan struct{})

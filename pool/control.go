@@ -38,25 +38,25 @@ func (p *Pool[In, Out]) Resize(n int) error {
 // numbers that are free are used again. A worker that has not started yet, for lack of
 // work, goes without an [Event].
 func (p *Pool[In, Out]) Halt(worker int) error {
-	_, err := p.halt("Halt", worker)
+	_, err := p.halt("Halt", worker, false)
 	return err
 }
 
 // HaltNow is Halt, and ends the context of the call in hand with [ErrHalted] as the
 // cause: the function decides what becomes of its input.
 func (p *Pool[In, Out]) HaltNow(worker int) error {
-	inHand, err := p.halt("HaltNow", worker)
+	inHand, err := p.halt("HaltNow", worker, true)
 	if inHand != nil {
 		inHand.end(ErrHalted)
 	}
 	return err
 }
 
-// halt returns the call in hand, if there is one.
-func (p *Pool[In, Out]) halt(method string, worker int) (*callCtx, error) {
+// halt returns the call in hand, if there is one that has started.
+func (p *Pool[In, Out]) halt(method string, worker int, now bool) (*callCtx, error) {
 	p.control.Lock()
 	defer p.control.Unlock()
-	inHand, err := p.slots.Halt(worker, p.finishing)
+	inHand, err := p.slots.Halt(worker, now, p.finishing)
 	if err != nil {
 		return nil, fmt.Errorf("pool: %s(%d): %w", method, worker, err)
 	}
@@ -102,7 +102,7 @@ func (p *Pool[In, Out]) finish() {
 	defer p.control.Unlock()
 	p.finishing = true
 	p.resume()
-	if p.slots.Workers() == 0 {
+	if workers, _ := p.slots.Workers(); workers == 0 {
 		if p.slots.Resize(1) == nil {
 			p.apply()
 		}
@@ -110,9 +110,10 @@ func (p *Pool[In, Out]) finish() {
 }
 
 // apply has the queue follow the slots: as many goroutines as workers, and nothing
-// handed to them while none may start a call.
+// handed to them while none may start a call. Halted workers, which may be stuck, keep
+// theirs.
 func (p *Pool[In, Out]) apply() {
-	workers := p.slots.Workers()
-	p.crew.Resize(max(workers, 1))
+	workers, halted := p.slots.Workers()
+	p.crew.Resize(max(workers+halted, 1))
 	p.queue.Hold((p.paused || workers == 0) && p.life.Err() == nil)
 }

@@ -36,7 +36,8 @@
 // then run within the share of the call that asks if no worker is free, and a job
 // that is waited for with [Job.Wait] is run by who waits, so that none of them waits
 // for a worker that cannot come. That share is one at a time: a call that asks from
-// several goroutines has them take turns. A context lends a share only as long as
+// several goroutines has them take turns; what it leaves running behind itself runs
+// beside the next call of its worker. A context lends a share only as long as
 // its call runs; in Map and Stream, where one context serves many calls, as long as
 // its worker does, so do not keep it beyond the call.
 //

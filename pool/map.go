@@ -29,11 +29,12 @@ func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 		return nil, err
 	}
 	defer p.leave()
+	workers, _ := p.slots.Workers()
 	m := &mapping[In, Out]{
 		pool: p, ins: ins, outs: make([]Out, len(ins)),
 		indices: engine.NewIndices(p.clock, len(ins)),
 		// The caller is one of those that work.
-		mayJoin: min(p.slots.Workers(), len(ins)) - 1,
+		mayJoin: min(workers, len(ins)) - 1,
 	}
 	m.ctx, m.cancel = p.bound(ctx)
 	m.joining, m.noMore = context.WithCancel(m.ctx)
@@ -105,7 +106,7 @@ func (m *mapping[In, Out]) work(h place) {
 		}
 	}()
 	m.ask()
-	c := newCallCtx(m.ctx, m.pool.life, true)
+	c := m.newCall()
 	defer func() { c.close() }()
 	h.runs(c)
 	r := m.indices.NewRunner()
@@ -119,7 +120,7 @@ func (m *mapping[In, Out]) work(h place) {
 			c.slot.Store(nil)
 			asked := h.release()
 			var err error
-			if h.slot, err = h.slots.Acquire(m.joining); err != nil {
+			if h, err = m.pool.acquire(m.joining, nil, nil); err != nil { // a share will do
 				held = false
 				if m.indices.Left() { // else all have been started meanwhile
 					m.fail(m.pool.why(err))
@@ -128,7 +129,7 @@ func (m *mapping[In, Out]) work(h place) {
 			}
 			if asked { // this one's end may be on its way: see HaltNow
 				c.close()
-				c = newCallCtx(m.ctx, m.pool.life, true)
+				c = m.newCall()
 			}
 			h.runs(c)
 			if !recalled {
@@ -137,6 +138,13 @@ func (m *mapping[In, Out]) work(h place) {
 		}
 	}
 	m.noMore()
+}
+
+// newCall makes the context for the calls of one worker.
+func (m *mapping[In, Out]) newCall() *callCtx {
+	c := newCallCtx(m.ctx, m.pool.life, true)
+	c.tied = true
+	return c
 }
 
 // run calls the function on the elements of the range at hand. It stops before its

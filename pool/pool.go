@@ -257,11 +257,19 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, c *callCtx, stop <-chan str
 		}
 		return place{slot: slot, slots: p.slots}, nil
 	}
-	h, err := p.waitForPlace(ctx, stop)
-	if err == nil && c != nil {
-		h.runs(c)
+	for {
+		h, err := p.waitForPlace(ctx, stop)
+		if err != nil {
+			return h, err
+		}
+		if c != nil {
+			h.runs(c)
+		}
+		if h.slots == nil || !h.slot.leave.Load() {
+			return h, nil
+		}
+		h.release() // asked for since it was given
 	}
-	return h, err
 }
 
 func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) (place, error) {

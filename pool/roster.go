@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/result"
 )
 
 // How workers start, stop and are asked to: the part of slots that changes who they are.
@@ -12,7 +13,8 @@ import (
 func (s *slots) startLocked() *slot {
 	for len(s.vacant) > 0 {
 		id := popInt(&s.vacant)
-		if id < len(s.seats) && s.seats[id].slot == nil && !s.seats[id].gone {
+		s.seats[id].listed = false
+		if s.seats[id].slot == nil && !s.seats[id].gone {
 			return s.seatLocked(id)
 		}
 	}
@@ -59,11 +61,21 @@ func (s *slots) vacate(r *slot, err error) {
 		s.changed(WorkerStopped, r, err) // before another one can have its number
 	}
 	s.mu.Lock()
-	s.seats[r.id] = seat{gone: r.halting}
-	if !r.halting {
-		pushInt(&s.vacant, r.id)
+	s.seats[r.id].slot = nil
+	if r.halting {
+		s.seats[r.id].gone = true
+	} else {
+		s.offerLocked(r.id)
 	}
 	s.unlock()
+}
+
+// offerLocked lists a number as one that may start.
+func (s *slots) offerLocked(id int) {
+	if !s.seats[id].listed {
+		s.seats[id].listed = true
+		pushInt(&s.vacant, id)
+	}
 }
 
 // armLocked sets the timer for the worker that has been idle for longest, if it
@@ -126,9 +138,10 @@ func (s *slots) Resume() {
 	s.unlock()
 }
 
-// Halt stops a worker behind its call. It returns that call, if there is one. With
-// keepOne the last worker is not stopped.
-func (s *slots) Halt(id int, keepOne bool) (inHand *callCtx, err error) {
+// Halt stops a worker behind its call. With now it returns that call, if there is one
+// that has started; a job that is just about to start sees it by itself. With keepOne the
+// last worker is not stopped.
+func (s *slots) Halt(id int, now, keepOne bool) (inHand *callCtx, err error) {
 	s.mu.Lock()
 	switch {
 	case s.over:
@@ -139,12 +152,14 @@ func (s *slots) Halt(id int, keepOne bool) (inHand *callCtx, err error) {
 		return nil, ErrNoWorker
 	}
 	for len(s.seats) <= id {
-		pushInt(&s.vacant, len(s.seats))
 		s.seats = append(s.seats, seat{})
+		s.offerLocked(len(s.seats) - 1)
 	}
 	r := s.seats[id].slot
 	if r != nil && r.halting {
-		inHand = r.inHandLocked()
+		if now {
+			inHand = r.inHandLocked()
+		}
 		s.mu.Unlock()
 		return inHand, nil
 	}
@@ -154,13 +169,13 @@ func (s *slots) Halt(id int, keepOne bool) (inHand *callCtx, err error) {
 	}
 	s.workers--
 	idle := s.haltLocked(id)
-	if r != nil {
-		inHand = r.inHandLocked() // behind the mark, as slot says
-		if r.held {               // it may be stuck: the others go on as before
-			r.excused = true
-			s.excused++
-			s.held--
-		}
+	if r != nil && r.held { // it may be stuck: the others go on as before
+		r.excused = true
+		s.excused++
+		s.held--
+	}
+	if r != nil && now {
+		inHand = r.inHandLocked()
 	}
 	s.unlock()
 	if idle {
@@ -169,12 +184,18 @@ func (s *slots) Halt(id int, keepOne bool) (inHand *callCtx, err error) {
 	return inHand, nil
 }
 
-// inHandLocked returns the call that runs in the slot, or nil.
+// inHandLocked returns the call that runs in the slot and is to end, or nil. Its mark
+// comes first: see slot.call.
 func (r *slot) inHandLocked() *callCtx {
-	if c := r.call.Load(); c != nil {
-		return c
+	r.now.Store(true)
+	c := r.call.Load()
+	switch {
+	case c == nil:
+		return r.direct
+	case c.job != 0 && c.status() == result.Queued:
+		return nil // it may yet be put back
 	}
-	return r.direct
+	return c
 }
 
 // haltLocked has the worker of a seat stop. It reports whether that was idle: then
@@ -261,6 +282,7 @@ func (s *slots) growLocked(n int) {
 		}
 		if r := s.seats[id].slot; r != nil && r.halting {
 			r.halting = false // but still asked for: its context may have been ended
+			r.now.Store(false)
 			s.workers++
 		}
 	}
@@ -270,7 +292,7 @@ func (s *slots) growLocked(n int) {
 		}
 		if s.seats[id].gone {
 			s.seats[id].gone = false
-			pushInt(&s.vacant, id)
+			s.offerLocked(id)
 			s.workers++
 		}
 	}

@@ -19,6 +19,7 @@ type slot struct {
 	// call sees it, or is seen.
 	call  atomic.Pointer[callCtx]
 	leave atomic.Bool // to be given back before the next call
+	now   atomic.Bool // and the context of the one that has just started is to end
 
 	// The holder's: what NewStateful has opened.
 	state           any
@@ -89,8 +90,9 @@ type slots struct {
 
 // seat is what a worker's number stands for.
 type seat struct {
-	slot *slot // nil: not started, or stopped by being idle
-	gone bool  // halted
+	slot   *slot // nil: not started, or stopped by being idle
+	gone   bool  // halted
+	listed bool  // in slots.vacant
 }
 
 func newSlots(workers int) *slots { return &slots{workers: workers, ids: workers} }
@@ -333,11 +335,11 @@ func (s *slots) Held() int {
 	return s.held + s.excused
 }
 
-// Workers is how many there are.
-func (s *slots) Workers() int {
+// Workers is how many there are, and how many were halted and go on with a call.
+func (s *slots) Workers() (workers, halted int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.workers
+	return s.workers, s.excused
 }
 
 // counts calls f with each slot, under the lock, and tells at that moment how many
@@ -364,6 +366,7 @@ func (s *slots) Crowded() bool {
 func (s *slots) Close() {
 	s.mu.Lock()
 	s.closed = true
+	s.recallLocked()
 	first := s.first
 	s.first, s.last = nil, nil
 	for t := first; t != nil; t = t.next {

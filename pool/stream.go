@@ -69,11 +69,13 @@ func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[r
 // feed has the pool's workers turn ins into items in out.
 func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Queue[engine.Item[Out]]) {
 	in := engine.NewQueue[engine.Item[In]](sc.Clock, streamBuffer)
+	workers, _ := p.slots.Workers()
 	stage := &engine.Stage[In, Out]{
-		Scope: sc, Workers: max(p.slots.Workers(), 1), Map: p.performIn,
-		Slots: &places[In, Out]{p, outerCall(sc.Ctx, p.life)},
+		Scope: sc, Workers: max(workers, 1), Map: p.performIn,
+		Slots: &places[In, Out]{p},
 		Bind: func(ctx context.Context) (context.Context, func(engine.Slot)) {
 			c := newCallCtx(ctx, p.life, true)
+			c.tied = true
 			return c, c.bind
 		},
 	}
@@ -108,36 +110,48 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 
 // places are the slots of a pool as one stream sees them: inside a call of the
 // pool, its share is among them.
-type places[In, Out any] struct {
-	pool  *Pool[In, Out]
-	outer *callCtx
+type places[In, Out any] struct{ pool *Pool[In, Out] }
+
+// shared is the share of an outer call, as a place of a stream.
+type shared struct {
+	*slot
+	share chan struct{}
 }
+
+// Recalled is false: the calls in a share are part of the outer one.
+func (shared) Recalled() bool { return false }
 
 // Acquire gets a slot and waits for it until ctx ends.
 func (s *places[In, Out]) Acquire(ctx context.Context) (engine.Slot, error) {
 	h, err := s.pool.acquire(ctx, nil, nil)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case h.slots == nil:
+		return shared{h.slot, h.share}, nil
 	}
 	return h.slot, nil
 }
 
 // Release gives a slot back to where it came from.
 func (s *places[In, Out]) Release(back engine.Slot) (asked bool) {
-	slot := back.(*slot) //nolint:forcetypeassert // it is from Acquire
-	if s.outer != nil && s.outer.slot.Load() == slot {
-		<-s.outer.shared()
+	if in, ok := back.(shared); ok {
+		<-in.share
 		return false
 	}
-	return s.pool.slots.Release(slot)
+	return s.pool.slots.Release(back.(*slot)) //nolint:forcetypeassert // it is from Acquire
 }
 
 // bind says what slot the calls with this context run in from now on, or none.
 func (c *callCtx) bind(to engine.Slot) {
-	s, _ := to.(*slot)
-	c.slot.Store(s)
-	if s != nil {
-		s.call.CompareAndSwap(nil, c) // else it is the share of the call that is there
+	switch at := to.(type) {
+	case *slot:
+		c.slot.Store(at)
+		at.call.Store(c)
+	case shared:
+		c.slot.Store(at.slot)
+	default:
+		c.slot.Store(nil)
 	}
 }
 

@@ -27,13 +27,18 @@ func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, 
 		}
 		if w.slot != nil {
 			w.slot.call.Store(&w.job.ctx)
-			if !w.slot.leave.Load() {
+			if !w.slot.leave.Load() && p.life.Err() == nil {
 				// The worker may have looked at the clock before the job was there.
-				if begun := max(w.mark, w.job.queued); w.job.claim(begun) {
-					w.mark = w.job.start(w.slot, begun)
-				} else {
+				begun := max(w.mark, w.job.queued)
+				if !w.job.claim(begun) {
+					w.slot.call.Store(nil) // it may run elsewhere
 					t.Skip()
+					return
 				}
+				if w.slot.leave.Load() && w.slot.now.Load() {
+					w.job.ctx.end(ErrHalted) // HaltNow came between the two looks
+				}
+				w.mark = w.job.start(w.slot, begun)
 				return
 			}
 			w.release()

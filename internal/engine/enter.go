@@ -45,7 +45,9 @@ func (q *Queue[T]) Remove(e *Entry[T]) bool {
 func (q *Queue[T]) Claim(e *Entry[T]) (got, waits bool) {
 	q.mu.Lock()
 	switch {
-	case q.lane == nil || e.state == entryGone || e.state == entryTaken:
+	case q.lane == nil || e.state == entryGone:
+	case e.state == entryTaken:
+		e.helped = true // if the caller is first, the taker is not to put it back
 	case e.state != entryReady || e.Weight > q.lane.capacity-q.lane.used:
 		waits = true
 	default:
@@ -194,10 +196,24 @@ func (q *Queue[T]) recallLocked() {
 	for i, t := range q.loaded {
 		t.place = i + 1
 		if first, n := cut(&t.span, 1); n > 0 {
-			back := t.chunk[first : first+n]
-			q.items.pushFront(back)
-			clear(back)
-			q.taken -= uint64(n)
+			q.putBackLocked(t.chunk[first : first+n])
 		}
 	}
+}
+
+// putBackLocked puts items that were taken and not started in front of the ring, but
+// behind those that are older, and clears where they were.
+func (q *Queue[T]) putBackLocked(back []T) {
+	older := 0
+	if q.Older != nil {
+		for older < q.items.size && q.Older(q.items.at(older), back[0]) {
+			older++
+		}
+	}
+	first := make([]T, older)
+	q.items.shift(first)
+	q.items.pushFront(back)
+	q.items.pushFront(first)
+	q.taken -= uint64(len(back))
+	clear(back)
 }

@@ -18,6 +18,7 @@ type Indices struct {
 	mu      sync.Mutex
 	next, n int
 	runners []*Runner
+	over    bool // all have been started: once it is so it stays so
 }
 
 // NewIndices returns the numbers from 0 to n-1.
@@ -49,6 +50,9 @@ func (x *Indices) Left() bool {
 	defer x.mu.Unlock()
 	if x.next < x.n {
 		return true
+	}
+	if x.over {
+		return false
 	}
 	for _, r := range x.runners {
 		if next, end := unpack(r.span.Load()); next < end {
@@ -85,6 +89,9 @@ func (r *Runner) Next() bool {
 
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.over {
+		return false
+	}
 	// A share that shrinks towards the end, so that all end together.
 	share := max((x.n-x.next)/(2*len(x.runners)), 1)
 	if n := min(r.pace.fit(maxRange), share, x.n-x.next); n > 0 {
@@ -100,6 +107,7 @@ func (r *Runner) Next() bool {
 			return true
 		}
 	}
+	x.over = true // thousands of runners do not look at each other each
 	return false
 }
 

@@ -13,11 +13,12 @@ type Entry[T any] struct {
 	Weight   int64 // of the capacity while taken; 0: none; never above the capacity
 	Due      int64 // clock reading before which it waits; 0 or past: none
 
-	state entryState
-	keyed bool
-	rank  int64  // what heaps sort by: Due while delayed, then the rank
-	seq   uint64 // the order of adding
-	place int    // in the heap that holds it
+	state  entryState
+	keyed  bool
+	helped bool   // somebody runs it who is not the taker that has it in hand
+	rank   int64  // what heaps sort by: Due while delayed, then the rank
+	seq    uint64 // the order of adding
+	place  int    // in the heap that holds it
 
 	older, newer  *Entry[T] // the lane's list, in the order of adding
 	ahead, behind *Entry[T] // of the same key, in the order of entering

@@ -41,8 +41,11 @@ func (r *ring[T]) pushFront(vs []T) {
 	r.size += len(vs)
 }
 
+// at is the item behind i others; there must be one.
+func (r *ring[T]) at(i int) T { return r.buf[(r.head+i)&(len(r.buf)-1)] }
+
 // first is the oldest item; there must be one.
-func (r *ring[T]) first() T { return r.buf[r.head] }
+func (r *ring[T]) first() T { return r.at(0) }
 
 // shift moves the oldest items into dst, as many as fit it, and says how many.
 // The places they leave are cleared, so that the ring keeps nothing alive.

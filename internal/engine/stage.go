@@ -132,7 +132,7 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		w.cancel(t, it)
 		return
 	}
-	if s.Slots != nil && (w.slot == nil || w.slot.Recalled()) {
+	for s.Slots != nil && (w.slot == nil || w.slot.Recalled()) {
 		w.release()
 		if err := w.acquire(); err != nil {
 			w.refuse(t, it, err)

@@ -90,16 +90,15 @@ func (t *Taker[T]) PutBack() {
 	q := t.q
 	q.mu.Lock()
 	if t.entry != nil {
-		q.lane.untake(t.entry)
+		if !t.entry.helped {
+			q.lane.untake(t.entry)
+		}
 		t.entry = nil
 		var zero T
 		t.chunk[t.at] = zero
 	} else {
 		_, n := cut(&t.span, 1)
-		back := t.chunk[t.at : t.at+1+n]
-		q.items.pushFront(back)
-		clear(back)
-		q.taken -= uint64(n + 1)
+		q.putBackLocked(t.chunk[t.at : t.at+1+n])
 	}
 	t.Skip()
 	t.unloadLocked()
@@ -107,6 +106,7 @@ func (t *Taker[T]) PutBack() {
 		q.onTheWay, t.roused = true, true
 	}
 	q.unlock(nil)
+	t.forget(q.clock.Now()) // what it waits for now is no cost of an item
 }
 
 // Skip says that the item that Claim handed out last was not done.
@@ -120,7 +120,7 @@ func (t *Taker[T]) Skip() {
 func (t *Taker[T]) Retake() *T {
 	q := t.q
 	now := q.clock.Now()
-	t.forget(now)
+	t.started = now
 	q.mu.Lock()
 	if t.roused {
 		t.roused, q.onTheWay = false, false
