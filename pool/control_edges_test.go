@@ -43,7 +43,7 @@ func TestMapOutlivesWhatHoldsAllWorkers(t *testing.T) {
 	hold := map[string]steerFunc{
 		"halt for a while": func(t *testing.T, p *pool.Pool[task, int], i int) {
 			for _, w := range p.Workers() {
-				assert.NoError(t, p.Halt(w.ID))
+				haltOther(t, p, w.ID)
 			}
 			time.AfterFunc(time.Minute, func() { assert.NoError(t, p.Resize(1+i%steeredWide)) })
 		},

@@ -120,6 +120,7 @@ func TestHaltedWorkerEndsWhatItHasInHand(t *testing.T) {
 		assert.Equal(t, 1, p.Stats().Workers)
 		assert.Equal(t, 2, p.Stats().Busy, "the halted one too")
 		assert.Equal(t, []time.Duration{0, 0, time.Hour, 2 * time.Hour, 3 * time.Hour}, begins(begin, jobs...))
+		synctest.Wait() // the last job has ended, its worker may not have looked for another yet
 		for i, j := range jobs {
 			r, _ := j.Result()
 			assert.NoError(t, r.Err)

@@ -102,7 +102,7 @@ func TestContextOfAnEndedCallIsNoCall(t *testing.T) {
 		defer p.Close()
 		var kept context.Context
 		_, err := p.Do(t.Context(), func(ctx context.Context) (int, error) {
-			kept = context.WithoutCancel(ctx)
+			kept = context.WithoutCancel(ctx) //nolint:fatcontext // kept on purpose
 			return 0, nil
 		})
 		require.NoError(t, err)

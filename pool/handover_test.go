@@ -118,7 +118,7 @@ func TestHaltNowSeesWhoWasJustGivenTheSlot(t *testing.T) {
 		p := newTasks(pool.Workers(1))
 		var started, live atomic.Bool
 		_, err := p.Do(t.Context(), func(context.Context) (int, error) {
-			go p.Do(t.Context(), func(ctx context.Context) (int, error) { //nolint:errcheck
+			go p.Do(t.Context(), func(ctx context.Context) (int, error) { //nolint:errcheck // what it comes to is seen otherwise
 				started.Store(true)
 				select {
 				case <-ctx.Done():
@@ -146,7 +146,7 @@ func TestPauseLetsNoneStartWhoWasJustGivenTheSlot(t *testing.T) {
 		p := newTasks(pool.Workers(1))
 		var started atomic.Bool
 		_, err := p.Do(t.Context(), func(context.Context) (int, error) {
-			go p.Do(t.Context(), func(ctx context.Context) (int, error) { //nolint:errcheck
+			go p.Do(t.Context(), func(ctx context.Context) (int, error) { //nolint:errcheck // what it comes to is seen otherwise
 				started.Store(true)
 				return 0, nil
 			})
@@ -207,7 +207,7 @@ func TestStreamThatOutlivesItsOuterCallFreesNoSlotTwice(t *testing.T) {
 		assert.Equal(t, 0, p.Stats().Busy)
 		var g gauge
 		for range 4 {
-			go p.Do(t.Context(), func(context.Context) (int, error) { //nolint:errcheck
+			go p.Do(t.Context(), func(context.Context) (int, error) { //nolint:errcheck // what it comes to is seen otherwise
 				g.enter()
 				defer g.leave()
 				time.Sleep(time.Second)
@@ -270,7 +270,7 @@ func TestHelpedJobFreesItsKey(t *testing.T) {
 	for i := range many(2000) {
 		p := newTasks(pool.Workers(2))
 		gate, held := make(chan struct{}), make(chan struct{})
-		go p.Do(context.Background(), func(context.Context) (int, error) { close(held); <-gate; return 0, nil }) //nolint:errcheck
+		go p.Do(context.Background(), func(context.Context) (int, error) { close(held); <-gate; return 0, nil }) //nolint:errcheck // what it comes to is seen otherwise
 		<-held
 		a := submit(t, p, func(ctx context.Context) (int, error) {
 			b, err := p.Submit(ctx, give(1), pool.Key("k"))
@@ -290,10 +290,10 @@ func TestHelpedJobFreesItsKey(t *testing.T) {
 		_, err = c.Wait(ctx)
 		cancel()
 		if !assert.NoError(t, err, "try %d: the key is taken forever", i) {
-			p.Close()
+			_ = p.Close()
 			return
 		}
-		p.Close()
+		_ = p.Close()
 	}
 }
 
@@ -308,9 +308,9 @@ func TestCloseStartsNothing(t *testing.T) {
 			return 0, nil
 		}, pool.Workers(2), pool.Queue(1<<14))
 		for i := range 1 << 14 {
-			p.TrySubmit(i) //nolint:errcheck
+			p.TrySubmit(i) //nolint:errcheck // what it comes to is seen otherwise
 		}
-		p.Close()
+		_ = p.Close()
 		// The two that were under way may have been about to look.
 		require.LessOrEqual(t, late.Load(), int64(2), "jobs that were started although Close had ended their context")
 	}
@@ -319,7 +319,7 @@ func TestCloseStartsNothing(t *testing.T) {
 // Resize to and fro keeps no memory.
 func TestResizeToAndFroKeepsNothing(t *testing.T) {
 	p := newTasks(pool.Workers(100))
-	defer p.Close() //nolint:errcheck
+	defer p.Close()
 	require.NoError(t, p.Halt(99))
 	heap := func() uint64 {
 		runtime.GC()
@@ -393,14 +393,14 @@ func TestHaltNowEndsNoJobThatIsPutBack(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				p.Submit(context.Background(), i) //nolint:errcheck
+				p.Submit(context.Background(), i) //nolint:errcheck // what it comes to is seen otherwise
 			}
 		}
 	})
 	n := 0
 	for ; time.Now().Before(end) && wrong.Load() == 0; n++ {
-		p.HaltNow(0) //nolint:errcheck
-		p.Resize(2)  //nolint:errcheck
+		p.HaltNow(0) //nolint:errcheck // what it comes to is seen otherwise
+		p.Resize(2)  //nolint:errcheck // what it comes to is seen otherwise
 		time.Sleep(time.Duration(rand.IntN(50)) * time.Microsecond)
 	}
 	close(stop)

@@ -56,7 +56,7 @@ func (p part) options() (opts jobOptions) {
 type move struct {
 	at   time.Duration
 	kind moveKind
-	n    int // the job, the number of workers or the worker
+	n    int // the job, the number of workers, or the worker and, once it is done, its job; -1: none
 }
 
 type moveKind int
@@ -138,6 +138,17 @@ func randomPlay(seed uint64) *play {
 	return pl
 }
 
+// haltOne halts a worker and returns the job that it has in hand; false if there is no
+// such worker, or it is halted already.
+func haltOne(p *pool.Pool[task, int], worker int) (job uint64, ok bool) {
+	for _, w := range p.Workers() {
+		if w.ID == worker && w.State != pool.WorkerHalting {
+			return w.Job, p.Halt(worker) == nil
+		}
+	}
+	return 0, false
+}
+
 // perform has a pool do the play and returns when each job started; -1 if it never did.
 func (pl *play) perform(t *testing.T) (starts []time.Duration, moves []move) {
 	t.Helper()
@@ -162,8 +173,11 @@ func (pl *play) perform(t *testing.T) (starts []time.Duration, moves []move) {
 		case resizes:
 			require.NoError(t, p.Resize(m.n))
 		case halts:
-			_ = p.Halt(m.n) // there may be no such worker, or it is halted already
-			m = move{m.at, resizes, p.Stats().Workers}
+			inHand, ok := haltOne(p, m.n)
+			if !ok {
+				continue
+			}
+			m.n = slices.IndexFunc(jobs, func(j *pool.Job[int]) bool { return j != nil && j.ID() == inHand })
 		}
 		moves = append(moves, m)
 		synctest.Wait()
@@ -190,12 +204,13 @@ type simulation struct {
 	arrived []time.Duration // when a job was submitted, or is due
 	waiting []int           // in the order in which they were accepted
 	running map[int]time.Duration
+	excused map[int]bool // jobs in the hands of halted workers, which keep nobody from starting
 	starts  []time.Duration
 }
 
 // simulate returns when each job of the play starts.
 func (pl *play) simulate(moves []move) []time.Duration {
-	s := &simulation{play: pl, size: pl.workers, running: map[int]time.Duration{}}
+	s := &simulation{play: pl, size: pl.workers, running: map[int]time.Duration{}, excused: map[int]bool{}}
 	s.arrived = make([]time.Duration, len(pl.parts))
 	s.starts = slices.Repeat([]time.Duration{-1}, len(pl.parts))
 	for now := time.Duration(0); now != math.MaxInt64; {
@@ -206,9 +221,10 @@ func (pl *play) simulate(moves []move) []time.Duration {
 		for i, end := range s.running {
 			if end == now {
 				delete(s.running, i)
+				delete(s.excused, i)
 			}
 		}
-		for !s.paused && len(s.running) < s.size {
+		for !s.paused && len(s.running)-len(s.excused) < s.size {
 			next, ok := s.next(now)
 			if !ok {
 				break
@@ -248,6 +264,12 @@ func (s *simulation) move(m move) {
 		s.paused = false
 	case resizes:
 		s.size = m.n
+		clear(s.excused)
+	case halts:
+		s.size--
+		if m.n >= 0 {
+			s.excused[m.n] = true
+		}
 	default:
 	}
 }

@@ -197,7 +197,7 @@ func TestKeyScenarios(t *testing.T) {
 		}, "a1@5 b@5 a2@6"},
 		{"the key of a halted worker goes on with another", twoWorkers, []cue{
 			{0, "a1", 2 * sec, keyed("a"), nil}, {0, "a2", sec, keyed("a"), nil}, {sec, "", 0, nil, haltingOf("a1")}, {sec, "b", 5 * sec, keyed("b"), nil},
-		}, "a1@0 a2@2 b@3"},
+		}, "a1@0 b@1 a2@6"},
 		{"no workers, then some", twoWorkers, []cue{
 			{0, "", 0, nil, resizing(0)}, {0, "a1", sec, keyed("a"), nil}, {0, "a2", sec, keyed("a"), nil}, {0, "b", sec, keyed("b"), nil},
 			{4 * sec, "", 0, nil, resizing(3)},
