@@ -406,5 +406,5 @@ func TestHaltNowEndsNoJobThatIsPutBack(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	assert.Zero(t, wrong.Load(), "jobs of other workers whose context HaltNow(0) has ended, after %d tries", n)
-	p.Close()
+	_ = p.Close()
 }
