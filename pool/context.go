@@ -23,14 +23,22 @@ type callCtx struct {
 	mu      sync.Mutex
 	more    *more // what few calls need; made when it is
 	cause   error // set once ended
-	follows bool  // ends with parent; else parent lends its values only
-	tied    bool  // parent ends with the pool
+	bond    bond  // to parent
 	ended   bool  // guarded by mu
 	expired bool  // guarded by mu: it ended because parent had
 	nested  bool  // runs in the share of another call
 
 	retries atomic.Int32 // calls made for the input at hand beyond the first
 }
+
+// bond is what a call has to do with its parent.
+type bond uint8
+
+const (
+	lends   bond = iota // it has its values
+	follows             // and ends with it
+	tied                // and it ends with the pool itself
+)
 
 // life is the context of a pool. A call keeps the pointer, half the size of an
 // interface.
@@ -53,8 +61,8 @@ type madeCtx struct {
 	stop   func() // ends the watch on the pool's life; nil if there is none
 }
 
-func newCallCtx(parent context.Context, life *life, follows bool) *callCtx {
-	return &callCtx{parent: parent, life: life, follows: follows}
+func newCallCtx(parent context.Context, life *life, b bond) *callCtx {
+	return &callCtx{parent: parent, life: life, bond: b}
 }
 
 // callKey finds the call of a certain pool, known by its life, that a context
@@ -141,7 +149,7 @@ func (c *callCtx) madeLocked() *madeCtx {
 
 // Deadline is the parent's, if the call ends with it.
 func (c *callCtx) Deadline() (deadline time.Time, ok bool) {
-	if !c.follows {
+	if c.bond == lends {
 		return time.Time{}, false
 	}
 	return c.parent.Deadline()
@@ -165,7 +173,7 @@ func (c *callCtx) Err() error {
 		}
 	case c.ended && !c.expired:
 		return context.Canceled
-	case c.follows && c.parent.Err() != nil:
+	case c.bond != lends && c.parent.Err() != nil:
 		return c.parent.Err()
 	case c.life.Err() == nil:
 		return nil
@@ -185,7 +193,7 @@ func (c *callCtx) Value(key any) any {
 		if k.life == c.life {
 			return c
 		}
-		if !c.follows {
+		if c.bond == lends {
 			return nil // who submitted the job does not wait for it here
 		}
 		return c.parent.Value(key)
@@ -209,9 +217,9 @@ func (c *callCtx) makeLocked() *madeCtx {
 	}
 	m := &c.moreLocked().made
 	switch {
-	case c.follows && (c.ended || c.tied):
+	case c.bond == tied || c.bond == follows && c.ended:
 		m.Context, m.cancel = context.WithCancelCause(c.parent) // nothing else to watch
-	case c.follows:
+	case c.bond != lends:
 		m.Context, m.cancel = context.WithCancelCause(c.parent)
 		told := make(chan struct{})
 		stop := context.AfterFunc(c.life, func() {
@@ -248,7 +256,7 @@ func (c *callCtx) endLocked(cause error) {
 	case made != nil:
 		made.cancel(cause)
 		c.cause = context.Cause(made)
-	case c.follows && c.parent.Err() != nil:
+	case c.bond != lends && c.parent.Err() != nil:
 		c.expired, c.cause = true, context.Cause(c.parent)
 	}
 }

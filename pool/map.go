@@ -142,9 +142,7 @@ func (m *mapping[In, Out]) work(h place) {
 
 // newCall makes the context for the calls of one worker.
 func (m *mapping[In, Out]) newCall() *callCtx {
-	c := newCallCtx(m.ctx, m.pool.life, true)
-	c.tied = true
-	return c
+	return newCallCtx(m.ctx, m.pool.life, tied)
 }
 
 // run calls the function on the elements of the range at hand. It stops before its

@@ -168,7 +168,7 @@ func (p *Pool[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return none, err
 	}
 	defer p.leave()
-	c := newCallCtx(ctx, p.life, true)
+	c := newCallCtx(ctx, p.life, follows)
 	hold, err := p.acquire(ctx, c, nil)
 	if err != nil {
 		return none, err
@@ -342,7 +342,7 @@ func (p *Pool[In, Out]) abort(cause error) {
 
 // bound returns a context for many calls: it ends with ctx and with the pool.
 func (p *Pool[In, Out]) bound(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	c := newCallCtx(ctx, p.life, true)
+	c := newCallCtx(ctx, p.life, follows)
 	c.Done()
 	return c.more.made.Context, c.closeWith
 }

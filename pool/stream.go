@@ -74,8 +74,7 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 		Scope: sc, Workers: max(workers, 1), Map: p.performIn,
 		Slots: &places[In, Out]{p},
 		Bind: func(ctx context.Context) (context.Context, func(engine.Slot)) {
-			c := newCallCtx(ctx, p.life, true)
-			c.tied = true
+			c := newCallCtx(ctx, p.life, tied)
 			return c, c.bind
 		},
 	}
