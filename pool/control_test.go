@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -283,7 +284,7 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 		for r := range p.Stream(t.Context(), slices.Values(hours(20))) {
 			assert.Contains(t, []int{0, 1, 2, 3, 4}, r.Worker)
 		}
-		for _, n := range []int{-1, 5, 1 << 40} {
+		for _, n := range []int{-1, 5, math.MaxInt} {
 			assert.ErrorIs(t, p.Halt(n), pool.ErrNoWorker)
 			assert.ErrorContains(t, p.Halt(n), fmt.Sprintf("Halt(%d)", n))
 			assert.ErrorIs(t, p.HaltNow(n), pool.ErrNoWorker)
