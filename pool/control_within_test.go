@@ -456,7 +456,11 @@ func TestControlDuringShutdown(t *testing.T) {
 		// Two at first, then one at a time, and from 2:01 on three workers in all.
 		m := time.Minute
 		want := []time.Duration{0, 0, 60 * m, 120 * m, 121 * m, 121 * m, 180 * m, 181 * m}
-		assert.Equal(t, want, begins(begin, jobs...))
+		// Two end at 1:00, and which of their goroutines finds its worker halted is chance: it puts back what it
+		// has just taken, and the other one may have started the next by then.
+		got := begins(begin, jobs...)
+		slices.Sort(got)
+		assert.Equal(t, want, got)
 	})
 }
 

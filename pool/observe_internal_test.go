@@ -20,6 +20,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
+var errRefused = errors.New("refused")
+
 // patience is for what comes at once unless there is a bug.
 const patience = 10 * time.Second
 

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/millstream-go/millstream/internal/retry"
 )
 
 // Option sets how a pool works. An option given twice, and one whose value makes
@@ -27,7 +29,7 @@ type config struct {
 	limits  []Waiter
 
 	policy   Policy
-	retry    *retrier
+	retry    *retry.Retrier
 	aging    time.Duration
 	capacity int64
 	idle     time.Duration
@@ -163,8 +165,10 @@ func WhenFull(policy Policy) Option {
 func Retry(policy RetryPolicy) Option {
 	return func(c *config) {
 		c.once("Retry")
-		policy.validate()
-		c.retry = newRetrier(policy)
+		if why := retry.Policy(policy).Complaint(); why != "" {
+			panic("pool: " + why)
+		}
+		c.retry = retry.New(retry.Policy(policy))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/internal/retry"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -220,19 +221,19 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (Out, error) {
 // stack that a goroutine starts with; so are others below.
 func (p *Pool[In, Out]) performAgain(c *callCtx, in In) (out Out, err error) {
 	c.retries.Store(0)
-	p.retry.first()
+	p.retry.First()
 	for made := 1; ; made++ {
 		if out, err = p.call(c, in); err == nil {
 			return out, nil
 		}
-		wait, again := p.retry.next(err, made)
+		wait, again := p.retry.Next(err, made)
 		if !again {
 			return out, err
 		}
 		if c.job != 0 && p.watch != nil {
 			p.noteRetry(c, made, err, wait)
 		}
-		if cut := p.retry.sleep(c, wait); cut != nil {
+		if cut := p.retry.Sleep(c, wait); cut != nil {
 			return out, notAgain(err, cut)
 		}
 		if limit := p.before(c); limit != nil {
@@ -279,15 +280,5 @@ func (p *Pool[In, Out]) timed(ctx context.Context) (context.Context, context.Can
 	if p.timeout == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, p.timeout, timeoutError(p.timeout))
+	return retry.WithTimeout(ctx, p.timeout, "pool")
 }
-
-// timeoutError is the cause of the context of a call that took too long.
-type timeoutError time.Duration
-
-func (e timeoutError) Error() string {
-	return fmt.Sprintf("pool: call exceeded its timeout of %v", time.Duration(e))
-}
-
-// Is makes the cause a [context.DeadlineExceeded], which is what it is.
-func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }

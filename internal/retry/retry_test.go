@@ -1,4 +1,4 @@
-package pool
+package retry
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/internal/engine"
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/result"
 )
@@ -29,17 +30,17 @@ func (e busyError) RetryAfter() time.Duration { return e.after }
 func TestRetryDecisions(t *testing.T) {
 	always := func(error) bool { return true }
 	// Without randomness the waits are known.
-	plain := RetryPolicy{Attempts: 4, Base: time.Second, Cap: 3 * time.Second, Steady: 1}
+	plain := Policy{Attempts: 4, Base: time.Second, Cap: 3 * time.Second, Steady: 1}
 	withIf := plain
 	withIf.If = always
 	onlyEOF := plain
 	onlyEOF.If = func(err error) bool { return errors.Is(err, io.EOF) }
-	fast := RetryPolicy{Attempts: 1000, Steady: 1}
+	fast := Policy{Attempts: 1000, Steady: 1}
 	const never = -1
 
 	for _, tt := range []struct {
 		name   string
-		policy RetryPolicy
+		policy Policy
 		err    error
 		made   int
 		want   time.Duration
@@ -49,7 +50,7 @@ func TestRetryDecisions(t *testing.T) {
 		{"capped", plain, errRefused, 3, 3 * time.Second},
 		{"attempts used up", plain, errRefused, 4, never},
 		{"attempts exceeded", plain, errRefused, 5, never},
-		{"one attempt", RetryPolicy{Attempts: 1}, errRefused, 1, never},
+		{"one attempt", Policy{Attempts: 1}, errRefused, 1, never},
 		{"no error", plain, nil, 1, never},
 		{"default base", fast, errRefused, 1, 100 * time.Millisecond},
 		{"default base, doubled", fast, errRefused, 3, 400 * time.Millisecond},
@@ -66,27 +67,27 @@ func TestRetryDecisions(t *testing.T) {
 
 		{"panic", withIf, &result.PanicError{Value: "bug"}, 1, never},
 		{"panic inside", withIf, fmt.Errorf("get: %w", &result.PanicError{Value: errRefused}), 1, never},
-		{"Goexit", withIf, ErrGoexit, 1, never},
-		{"Goexit inside", withIf, fmt.Errorf("get: %w", ErrGoexit), 1, never},
+		{"Goexit", withIf, engine.ErrGoexit, 1, never},
+		{"Goexit inside", withIf, fmt.Errorf("get: %w", engine.ErrGoexit), 1, never},
 		{"permanent", withIf, Permanent(errRefused), 1, never},
 		{"permanent inside", withIf, fmt.Errorf("get: %w", Permanent(errRefused)), 1, never},
 		{"permanent beside another", withIf, errors.Join(errRefused, Permanent(io.EOF)), 1, never},
 
-		{"asked to wait", plain, RetryAfter(errRefused, 90*time.Second), 1, 90 * time.Second},
-		{"asked inside", plain, fmt.Errorf("get: %w", RetryAfter(errRefused, time.Minute)), 3, time.Minute},
-		{"asked to come at once", plain, RetryAfter(errRefused, 0), 3, 0},
-		{"asked to have come", plain, RetryAfter(errRefused, -time.Second), 2, 0},
+		{"asked to wait", plain, After(errRefused, 90*time.Second), 1, 90 * time.Second},
+		{"asked inside", plain, fmt.Errorf("get: %w", After(errRefused, time.Minute)), 3, time.Minute},
+		{"asked to come at once", plain, After(errRefused, 0), 3, 0},
+		{"asked to have come", plain, After(errRefused, -time.Second), 2, 0},
 		{"asked by another package", plain, fmt.Errorf("get: %w", busyError{time.Hour}), 1, time.Hour},
-		{"asked twice", plain, RetryAfter(busyError{time.Hour}, time.Minute), 1, time.Minute},
-		{"asked, attempts used up", plain, RetryAfter(errRefused, time.Second), 4, never},
-		{"asked, If says no", onlyEOF, RetryAfter(errRefused, time.Second), 1, never},
-		{"asked, canceled", plain, RetryAfter(context.Canceled, time.Second), 1, never},
-		{"asked, but permanent", plain, RetryAfter(Permanent(errRefused), time.Second), 1, never},
-		{"permanent, but asked", plain, Permanent(RetryAfter(errRefused, time.Second)), 1, never},
+		{"asked twice", plain, After(busyError{time.Hour}, time.Minute), 1, time.Minute},
+		{"asked, attempts used up", plain, After(errRefused, time.Second), 4, never},
+		{"asked, If says no", onlyEOF, After(errRefused, time.Second), 1, never},
+		{"asked, canceled", plain, After(context.Canceled, time.Second), 1, never},
+		{"asked, but permanent", plain, After(Permanent(errRefused), time.Second), 1, never},
+		{"permanent, but asked", plain, Permanent(After(errRefused, time.Second)), 1, never},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.policy.validate()
-			wait, ok := newRetrier(tt.policy).next(tt.err, tt.made)
+			require.Empty(t, tt.policy.Complaint())
+			wait, ok := New(tt.policy).Next(tt.err, tt.made)
 			if tt.want == never {
 				assert.False(t, ok)
 				assert.Zero(t, wait)
@@ -100,19 +101,19 @@ func TestRetryDecisions(t *testing.T) {
 
 func TestIfIsAskedOnlyWhenItMatters(t *testing.T) {
 	asked := 0
-	r := newRetrier(RetryPolicy{Attempts: 2, If: func(error) bool { asked++; return true }})
-	r.next(errRefused, 2)
-	r.next(Permanent(errRefused), 1)
-	r.next(ErrGoexit, 1)
+	r := New(Policy{Attempts: 2, If: func(error) bool { asked++; return true }})
+	r.Next(errRefused, 2)
+	r.Next(Permanent(errRefused), 1)
+	r.Next(engine.ErrGoexit, 1)
 	assert.Zero(t, asked)
-	r.next(errRefused, 1)
+	r.Next(errRefused, 1)
 	assert.Equal(t, 1, asked)
 }
 
 func TestRetryErrorsAreWhatTheyWrap(t *testing.T) {
 	for name, wrap := range map[string]func(error) error{
 		"Permanent":  Permanent,
-		"RetryAfter": func(err error) error { return RetryAfter(err, time.Second) },
+		"RetryAfter": func(err error) error { return After(err, time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, wrap(nil), "no error stays none")
@@ -126,14 +127,14 @@ func TestRetryErrorsAreWhatTheyWrap(t *testing.T) {
 	asks, ok := errors.AsType[interface {
 		error
 		RetryAfter() time.Duration
-	}](fmt.Errorf("get: %w", RetryAfter(errRefused, -time.Second)))
+	}](fmt.Errorf("get: %w", After(errRefused, -time.Second)))
 	require.True(t, ok, "others can ask it")
 	assert.Equal(t, -time.Second, asks.RetryAfter(), "as it was given")
 }
 
 // "The wait is random between 0 and a bound", of which Steady is a share.
 func TestWaitsAreBounded(t *testing.T) {
-	for _, policy := range []RetryPolicy{
+	for _, policy := range []Policy{
 		{},
 		{Steady: 0.5},
 		{Steady: 1},
@@ -145,13 +146,13 @@ func TestWaitsAreBounded(t *testing.T) {
 		{Base: 3, Cap: math.MaxInt64, Steady: 1},
 	} {
 		policy.Attempts = math.MaxInt
-		policy.validate()
-		r := newRetrier(policy)
+		require.Empty(t, policy.Complaint())
+		r := New(policy)
 		bound := r.policy.Base
 		for made := 1; made < 200; made++ {
 			least := math.Floor(float64(bound) * policy.Steady * (1 - 1e-9))
 			for range 20 {
-				wait, ok := r.next(errRefused, made)
+				wait, ok := r.Next(errRefused, made)
 				require.True(t, ok)
 				require.LessOrEqual(t, wait, bound, "%+v after %d calls", policy, made)
 				require.GreaterOrEqual(t, float64(wait), least, "%+v after %d calls", policy, made)
@@ -163,7 +164,7 @@ func TestWaitsAreBounded(t *testing.T) {
 				bound *= 2
 			}
 		}
-		_, ok := r.next(errRefused, math.MaxInt-1)
+		_, ok := r.Next(errRefused, math.MaxInt-1)
 		require.True(t, ok)
 	}
 }
@@ -172,10 +173,10 @@ func TestWaitsAreBounded(t *testing.T) {
 // a chance of 0.9, all of them with one below 1e-45.
 func TestJitterUsesItsRange(t *testing.T) {
 	for _, steady := range []float64{0, 0.5} {
-		r := newRetrier(RetryPolicy{Attempts: 2, Base: time.Second, Steady: steady})
+		r := New(Policy{Attempts: 2, Base: time.Second, Steady: steady})
 		least, most, sum := time.Hour, time.Duration(0), time.Duration(0)
 		for range 1000 {
-			wait, _ := r.next(errRefused, 1)
+			wait, _ := r.Next(errRefused, 1)
 			least, most, sum = min(least, wait), max(most, wait), sum+wait
 		}
 		low := time.Duration(steady * float64(time.Second))
@@ -186,10 +187,10 @@ func TestJitterUsesItsRange(t *testing.T) {
 }
 
 // granted says how many retries the budget grants in a row.
-func granted(r *retrier) int {
+func granted(r *Retrier) int {
 	n := 0
 	for n < 1000 {
-		if _, ok := r.next(errRefused, 1); !ok {
+		if _, ok := r.Next(errRefused, 1); !ok {
 			break
 		}
 		n++
@@ -198,19 +199,19 @@ func granted(r *retrier) int {
 }
 
 func TestBudget(t *testing.T) {
-	begin := func(r *retrier, inputs int) {
+	begin := func(r *Retrier, inputs int) {
 		for range inputs {
-			r.first()
+			r.First()
 		}
 	}
 	t.Run("none is no bound", func(t *testing.T) {
-		assert.Equal(t, 1000, granted(newRetrier(RetryPolicy{Attempts: 2})))
+		assert.Equal(t, 1000, granted(New(Policy{Attempts: 2})))
 	})
 	t.Run("reserve", func(t *testing.T) {
-		assert.Equal(t, 10, granted(newRetrier(RetryPolicy{Attempts: 2, Budget: 0.1})))
+		assert.Equal(t, 10, granted(New(Policy{Attempts: 2, Budget: 0.1})))
 	})
 	t.Run("earned by inputs", func(t *testing.T) {
-		r := newRetrier(RetryPolicy{Attempts: 2, Budget: 0.1})
+		r := New(Policy{Attempts: 2, Budget: 0.1})
 		require.Equal(t, 10, granted(r))
 		for range 50 {
 			begin(r, 9)
@@ -220,51 +221,51 @@ func TestBudget(t *testing.T) {
 		}
 	})
 	t.Run("more than one for an input", func(t *testing.T) {
-		r := newRetrier(RetryPolicy{Attempts: 9, Budget: 2.5})
+		r := New(Policy{Attempts: 9, Budget: 2.5})
 		begin(r, 4)
 		assert.Equal(t, 20, granted(r))
 	})
 	t.Run("no more than 100 are kept", func(t *testing.T) {
 		for _, budget := range []float64{0.1, 1, 99.7, 1e9, math.MaxFloat64} {
-			r := newRetrier(RetryPolicy{Attempts: 2, Budget: budget})
+			r := New(Policy{Attempts: 2, Budget: budget})
 			begin(r, 10_000)
 			assert.Equal(t, 100, granted(r), "budget %v", budget)
 		}
 	})
 	t.Run("less than is counted", func(t *testing.T) {
-		r := newRetrier(RetryPolicy{Attempts: 2, Budget: 1e-9})
+		r := New(Policy{Attempts: 2, Budget: 1e-9})
 		begin(r, 1000)
 		assert.Equal(t, 10, granted(r))
 	})
 	t.Run("a refusal costs nothing", func(t *testing.T) {
-		r := newRetrier(RetryPolicy{Attempts: 2, Budget: 0.1})
+		r := New(Policy{Attempts: 2, Budget: 0.1})
 		for range 100 {
-			r.next(errRefused, 2)
-			r.next(Permanent(errRefused), 1)
-			r.next(context.Canceled, 1)
+			r.Next(errRefused, 2)
+			r.Next(Permanent(errRefused), 1)
+			r.Next(context.Canceled, 1)
 		}
 		assert.Equal(t, 10, granted(r))
 	})
 	t.Run("a panic of the user's code costs nothing", func(t *testing.T) {
 		bug := true
-		r := newRetrier(RetryPolicy{Attempts: 2, Budget: 0.1, If: func(error) bool {
+		r := New(Policy{Attempts: 2, Budget: 0.1, If: func(error) bool {
 			if bug {
 				panic("bug")
 			}
 			return true
 		}})
-		assert.Panics(t, func() { r.next(errRefused, 1) })
+		assert.Panics(t, func() { r.Next(errRefused, 1) })
 		bug = false
-		assert.Panics(t, func() { r.next((*panickyError)(nil), 1) })
+		assert.Panics(t, func() { r.Next((*panickyError)(nil), 1) })
 		assert.Equal(t, 10, granted(r))
 	})
 	t.Run("asked to wait costs as well", func(t *testing.T) {
-		r := newRetrier(RetryPolicy{Attempts: 2, Budget: 0.1})
+		r := New(Policy{Attempts: 2, Budget: 0.1})
 		for range 10 {
-			_, ok := r.next(RetryAfter(errRefused, 0), 1)
+			_, ok := r.Next(After(errRefused, 0), 1)
 			require.True(t, ok)
 		}
-		_, ok := r.next(RetryAfter(errRefused, 0), 1)
+		_, ok := r.Next(After(errRefused, 0), 1)
 		assert.False(t, ok)
 	})
 }
@@ -278,14 +279,14 @@ func (e *panickyError) RetryAfter() time.Duration { return e.after }
 // No credit is lost and none is granted twice: 320 inputs earn 80, and 10 were there.
 func TestBudgetIsExactUnderConcurrency(t *testing.T) {
 	for range 50 {
-		r := newRetrier(RetryPolicy{Attempts: 2, Budget: 0.25})
+		r := New(Policy{Attempts: 2, Budget: 0.25})
 		var yes atomic.Int64
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
 				for range 40 {
-					r.first()
-					if _, ok := r.next(errRefused, 1); ok {
+					r.First()
+					if _, ok := r.Next(errRefused, 1); ok {
 						yes.Add(1)
 					}
 				}
@@ -298,11 +299,11 @@ func TestBudgetIsExactUnderConcurrency(t *testing.T) {
 }
 
 func TestRetrySleep(t *testing.T) {
-	r := newRetrier(RetryPolicy{Attempts: 2})
+	r := New(Policy{Attempts: 2})
 	// slept returns how long it took, in the bubble's time.
 	slept := func(ctx context.Context, d time.Duration) (time.Duration, error) {
 		start := time.Now()
-		err := r.sleep(ctx, d)
+		err := r.Sleep(ctx, d)
 		return time.Since(start), err
 	}
 	for _, tt := range []struct {
@@ -336,34 +337,34 @@ func TestRetrySleep(t *testing.T) {
 	}
 }
 
-func TestRetryPolicyValidation(t *testing.T) {
+func TestPolicyComplaint(t *testing.T) {
 	for _, tt := range []struct {
-		policy RetryPolicy
+		policy Policy
 		want   string
 	}{
-		{RetryPolicy{}, "pool: Retry: Attempts 0: want at least 1"},
-		{RetryPolicy{Attempts: -3}, "pool: Retry: Attempts -3: want at least 1"},
-		{RetryPolicy{Attempts: 2, Base: -1}, "pool: Retry: Base -1ns: want at least 0"},
-		{RetryPolicy{Attempts: 2, Cap: -time.Second}, "pool: Retry: Cap -1s: want at least 0"},
-		{RetryPolicy{Attempts: 2, Base: 2 * time.Second, Cap: time.Second}, "pool: Retry: Cap 1s is below Base 2s"},
-		{RetryPolicy{Attempts: 2, Cap: time.Millisecond}, "pool: Retry: Cap 1ms is below Base 100ms"},
-		{RetryPolicy{Attempts: 2, Steady: -0.1}, "pool: Retry: Steady -0.1: want 0 to 1"},
-		{RetryPolicy{Attempts: 2, Steady: 1.5}, "pool: Retry: Steady 1.5: want 0 to 1"},
-		{RetryPolicy{Attempts: 2, Steady: math.NaN()}, "pool: Retry: Steady NaN: want 0 to 1"},
-		{RetryPolicy{Attempts: 2, Steady: math.Inf(1)}, "pool: Retry: Steady +Inf: want 0 to 1"},
-		{RetryPolicy{Attempts: 2, Budget: -1}, "pool: Retry: Budget -1: want at least 0, and finite"},
-		{RetryPolicy{Attempts: 2, Budget: math.NaN()}, "pool: Retry: Budget NaN: want at least 0, and finite"},
-		{RetryPolicy{Attempts: 2, Budget: math.Inf(1)}, "pool: Retry: Budget +Inf: want at least 0, and finite"},
+		{Policy{}, "Retry: Attempts 0: want at least 1"},
+		{Policy{Attempts: -3}, "Retry: Attempts -3: want at least 1"},
+		{Policy{Attempts: 2, Base: -1}, "Retry: Base -1ns: want at least 0"},
+		{Policy{Attempts: 2, Cap: -time.Second}, "Retry: Cap -1s: want at least 0"},
+		{Policy{Attempts: 2, Base: 2 * time.Second, Cap: time.Second}, "Retry: Cap 1s is below Base 2s"},
+		{Policy{Attempts: 2, Cap: time.Millisecond}, "Retry: Cap 1ms is below Base 100ms"},
+		{Policy{Attempts: 2, Steady: -0.1}, "Retry: Steady -0.1: want 0 to 1"},
+		{Policy{Attempts: 2, Steady: 1.5}, "Retry: Steady 1.5: want 0 to 1"},
+		{Policy{Attempts: 2, Steady: math.NaN()}, "Retry: Steady NaN: want 0 to 1"},
+		{Policy{Attempts: 2, Steady: math.Inf(1)}, "Retry: Steady +Inf: want 0 to 1"},
+		{Policy{Attempts: 2, Budget: -1}, "Retry: Budget -1: want at least 0, and finite"},
+		{Policy{Attempts: 2, Budget: math.NaN()}, "Retry: Budget NaN: want at least 0, and finite"},
+		{Policy{Attempts: 2, Budget: math.Inf(1)}, "Retry: Budget +Inf: want at least 0, and finite"},
 	} {
-		assert.PanicsWithValue(t, tt.want, tt.policy.validate)
+		assert.Equal(t, tt.want, tt.policy.Complaint())
 	}
-	for _, policy := range []RetryPolicy{
+	for _, policy := range []Policy{
 		{Attempts: 1},
 		{Attempts: 2, Base: time.Minute},
 		{Attempts: math.MaxInt, Base: 10 * time.Second, Steady: 1, Budget: math.MaxFloat64},
 		{Attempts: 2, Base: 1, Cap: 1, Steady: math.SmallestNonzeroFloat64, Budget: math.SmallestNonzeroFloat64},
 		{Attempts: 2, Cap: 100 * time.Millisecond},
 	} {
-		assert.NotPanics(t, policy.validate)
+		assert.Empty(t, policy.Complaint())
 	}
 }
