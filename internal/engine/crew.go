@@ -148,8 +148,14 @@ func (c *Crew[T]) work(t *Taker[T], h Handler[T], resumed bool) {
 		now = h.End()
 	}
 	ended = true
+	if l, ok := h.(leaver); ok {
+		l.Leave()
+	}
 	c.leave(t)
 }
+
+// leaver is a Handler that wants to know when its worker ends.
+type leaver interface{ Leave() }
 
 // stretch handles items until the chunk is done, or a call panics: then it returns
 // false. One deferred function does for all of them.

@@ -54,8 +54,9 @@ func (w *window) room(taken uint64) int {
 
 // part is a call that waits because its outputs so far fill its slot.
 type part struct {
-	seq  uint64
-	wake chan struct{}
+	seq   uint64
+	wake  chan struct{}
+	waits func(begins bool) // told before waiting and, with false, behind it; may be nil
 }
 
 // maxWindow is the largest window. Its slots are made at once.
@@ -76,7 +77,9 @@ func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out]
 		in.unlock(in.balanceLocked(in.openLocked()))
 	}
 	in.window = &o.window
-	out.order = o
+	out.mu.Lock()
+	out.orders = append(out.orders, o)
+	out.unlock(nil)
 	return o
 }
 
@@ -103,8 +106,14 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 		p.seq = seq
 		o.parts = append(o.parts, p)
 		q.unlock(nil)
+		if p.waits != nil {
+			p.waits(true)
+		}
 		<-p.wake
 		waited = true
+		if p.waits != nil {
+			p.waits(false)
+		}
 		q.mu.Lock()
 	}
 	s.many = append(s.many, *v)
@@ -141,12 +150,14 @@ func (o *Order[T]) releaseLocked() {
 			break
 		}
 		if state == slotOne {
-			q.items.push(s.one)
+			if !q.void.Load() {
+				q.items.push(s.one)
+			}
 			var zero T
 			s.one = zero
 		} else {
 			n := min(q.limit-q.items.size, len(s.many))
-			q.items.pushAll(s.many[:n])
+			q.admitLocked(s.many[:n])
 			left := copy(s.many, s.many[n:])
 			clear(s.many[left:])
 			s.many = s.many[:left]
@@ -160,6 +171,7 @@ func (o *Order[T]) releaseLocked() {
 		s.state.Store(slotOpen)
 		o.head++
 	}
+	q.peak = max(q.peak, q.items.size)
 	if o.head != from {
 		o.moved = true
 		o.window.passed.Store(o.head)

@@ -25,8 +25,8 @@ type Outbox[T any] struct {
 
 	wake chan struct{} // one token each time it waits
 
-	// beforeWait, if set, is called before waiting for room.
-	beforeWait func()
+	// Waits, if set, is told before waiting for room, and, with false, behind it.
+	Waits func(begins bool)
 
 	// single says that this is a Put that waits, and entry what becomes of it if it
 	// does not go into the ring.
@@ -81,11 +81,14 @@ func (b *Outbox[T]) Flush() (waited bool) {
 		b.served = false
 		q.blocked.add(b)
 		q.unlock(q.balanceLocked(true))
-		if b.beforeWait != nil {
-			b.beforeWait()
+		if b.Waits != nil {
+			b.Waits(true)
 		}
 		<-b.wake
 		waited = true
+		if b.Waits != nil {
+			b.Waits(false)
+		}
 		q.mu.Lock()
 	}
 	if b.used == len(b.buf) && len(b.buf) < min(MaxChunk, q.limit) {
@@ -114,7 +117,7 @@ func (b *Outbox[T]) moveLocked() {
 	if b.entry != nil {
 		q.enterLocked(b.entry)
 	} else {
-		q.items.pushAll(ready)
+		q.admitLocked(ready)
 	}
 	clear(ready)
 	b.taken += len(ready)

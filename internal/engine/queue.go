@@ -84,14 +84,19 @@ type Queue[T any] struct {
 
 	// Producers.
 	boxes   []*Outbox[T]
-	blocked line[T]   // those that wait for room, in the order in which they came
-	order   *Order[T] // set when an ordered stage feeds the queue
+	blocked line[T]     // those that wait for room, in the order in which they came
+	orders  []*Order[T] // of the ordered stages that feed the queue
+	turn    int         // whose outputs go first when room is given; see refillLocked
 
 	// window is set when the stage that takes from this queue is ordered: item
 	// number n may be taken once number n-window.size has been passed on.
 	window *window
 
 	dead int // items that may have died since the last look
+	peak int // the most items that were in the ring
+
+	// void says that nobody takes any more: what is put vanishes. Written under mu.
+	void atomic.Bool
 
 	// served is what unlock still has to wake: producers whose items went in.
 	served line[T]
@@ -260,6 +265,35 @@ func (q *Queue[T]) Close() {
 	idle.rouseAll()
 }
 
+// Void throws away what waits in the queue and whatever is still put: nobody wants
+// it. Producers wait no more. It does not close the queue.
+func (q *Queue[T]) Void() {
+	q.mu.Lock()
+	q.void.Store(true)
+	q.items = ring[T]{}
+	q.refillLocked()
+	q.unlock(nil)
+}
+
+// IsVoid reports whether what is put vanishes.
+func (q *Queue[T]) IsVoid() bool { return q.void.Load() }
+
+// Depth returns how many items wait in the ring, and how many were in it at most.
+func (q *Queue[T]) Depth() (waiting, peak int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items.size, q.peak
+}
+
+// admitLocked puts items into the ring, for which there is room.
+func (q *Queue[T]) admitLocked(items []T) {
+	if q.void.Load() {
+		return
+	}
+	q.items.pushAll(items)
+	q.peak = max(q.peak, q.items.size)
+}
+
 // Counts returns how many items wait in the queue, and how many ever went in.
 func (q *Queue[T]) Counts() (waiting int, accepted uint64) {
 	q.mu.Lock()
@@ -275,8 +309,16 @@ func (q *Queue[T]) unlock(t *Taker[T]) {
 	q.served = line[T]{}
 	var moved *window
 	var part *part
-	if q.order != nil {
-		moved, part = q.order.movedLocked()
+	var more []func()
+	for i, o := range q.orders {
+		w, p := o.movedLocked()
+		switch {
+		case w == nil && p == nil:
+		case i == 0:
+			moved, part = w, p
+		default:
+			more = append(more, func() { wakeBehind(w, p) })
+		}
 	}
 	q.mu.Unlock()
 
@@ -284,6 +326,14 @@ func (q *Queue[T]) unlock(t *Taker[T]) {
 	for b := served.pop(); b != nil; b = served.pop() {
 		b.wake <- struct{}{}
 	}
+	wakeBehind(moved, part)
+	for _, wake := range more {
+		wake()
+	}
+}
+
+// wakeBehind wakes what an ordered stage's progress has let go on; either may be nil.
+func wakeBehind(moved *window, part *part) {
 	if moved != nil {
 		moved.reopen()
 	}
@@ -354,22 +404,37 @@ func (q *Queue[T]) collectLocked() bool {
 	for _, b := range q.boxes {
 		b.moveLocked()
 	}
-	if q.order != nil {
-		q.order.releaseLocked()
+	for _, o := range q.orders {
+		o.releaseLocked()
 	}
 	return q.items.size > before
 }
 
-// refillLocked gives the room that a take has made to those that wait for it.
+// refillLocked gives the room that a take has made to those that wait for it. Where
+// ordered stages feed the queue beside other producers, they take turns: whoever
+// always went first could take all of it.
 func (q *Queue[T]) refillLocked() {
+	n := len(q.orders)
+	if n == 0 {
+		q.refillBlockedLocked()
+		return
+	}
+	q.turn++
+	for i := range n + 1 {
+		if at := (q.turn + i) % (n + 1); at < n {
+			q.orders[at].releaseLocked()
+		} else {
+			q.refillBlockedLocked()
+		}
+	}
+}
+
+func (q *Queue[T]) refillBlockedLocked() {
 	for b := q.blocked.first; b != nil && q.roomLocked() > 0; b = q.blocked.first {
 		b.moveLocked()
 		if b.taken == b.used {
 			q.serveLocked()
 		}
-	}
-	if q.order != nil {
-		q.order.releaseLocked()
 	}
 }
 

@@ -45,6 +45,13 @@ type Stage[In, Out any] struct {
 	Wrap func(index int, err error) error
 	// Before, if set, is waited for ahead of each call.
 	Before func(context.Context) error
+	// Again, if set, makes the calls for an input, one or more, and counts them.
+	Again func(ctx context.Context, calls *int32, call func() error) error
+	// Lost, if set, decides what becomes of an input that has failed with err, which is
+	// not wrapped; failed has all but the value. It may run the user's code.
+	Lost func(in In, failed *Item[Out], err error) Fate
+	// Meter, if set, gathers what the stage does.
+	Meter *Meter
 	// Slots, if set, are shared with others: each chunk needs one. Bind makes
 	// the context of a worker's calls, and what tells it of its slot.
 	Slots Places
@@ -52,6 +59,16 @@ type Stage[In, Out any] struct {
 	// Calls, if set, tells how many calls Map has made for its last input.
 	Calls func(context.Context) int32
 }
+
+// Fate is what becomes of an input that has failed.
+type Fate uint8
+
+// The fates.
+const (
+	Fails  Fate = iota // it ends the run, or is a failed output
+	Skips              // it vanishes
+	Buried             // it vanishes, and somebody was told
+)
 
 // Run puts the stage between two queues. It returns the crew, to be closed when
 // all inputs are in; out is closed by closeOut when all outputs are.
@@ -67,9 +84,12 @@ func (s *Stage[In, Out]) Run(in *Queue[Item[In]], out *Queue[Item[Out]], closeOu
 		}
 		if s.Slots != nil {
 			w.ctx, w.bind = s.Bind(w.ctx)
-			if w.box != nil {
-				w.box.beforeWait = w.release // what waits for room is no call
-			}
+		}
+		if s.Meter != nil {
+			w.probe = s.Meter.NewProbe()
+		}
+		if w.box != nil && (w.probe != nil || s.Slots != nil) {
+			w.box.Waits = w.waits
 		}
 		return w
 	}, closeOut)
@@ -83,7 +103,12 @@ type worker[In, Out any] struct {
 	slot  Slot
 	bind  func(Slot)
 
+	probe *Probe
+
 	calling bool  // the function runs
+	calls   int32 // made for the item at hand, with Again
+	judging bool  // Lost runs
+	judged  bool  // and ended its goroutine, but the item is resolved
 	mark    int64 // clock reading at the end of the last call, which is the start of the next
 
 	// The way out: one of the two.
@@ -101,7 +126,10 @@ type worker[In, Out any] struct {
 }
 
 // Begin starts a chunk.
-func (w *worker[In, Out]) Begin(t *Taker[Item[In]]) { w.mark = t.Started() }
+func (w *worker[In, Out]) Begin(t *Taker[Item[In]]) {
+	w.mark = t.Started()
+	w.probe.Switch(Busy, w.mark)
+}
 
 // End ends a chunk.
 func (w *worker[In, Out]) End() int64 {
@@ -112,16 +140,42 @@ func (w *worker[In, Out]) End() int64 {
 		w.order.Flush()
 	}
 	w.release()
+	if w.probe != nil {
+		now := w.stage.Scope.Clock.Now()
+		w.probe.Switch(Idle, now)
+		return now
+	}
 	if waited || !w.stage.Scope.Timed {
 		return 0
 	}
 	return w.mark
 }
 
+// Leave ends the worker.
+func (w *worker[In, Out]) Leave() { w.probe.Leave() }
+
+// waits is told when the worker begins to wait for room, and when that ends.
+func (w *worker[In, Out]) waits(begins bool) {
+	if begins {
+		w.release() // what waits for room is no call
+	}
+	if w.probe != nil {
+		w.probe.Switch(blockedIf(begins), w.stage.Scope.Clock.Now())
+	}
+}
+
+func blockedIf(waits bool) Mode {
+	if waits {
+		return Blocked
+	}
+	return Busy
+}
+
 // Handle calls the function on one item, unless the item has failed before or
 // the run is over.
 func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	s := w.stage
+	w.probe.Came()
 	if it.Err != nil {
 		var none Out
 		out := Next(it, none)
@@ -140,25 +194,32 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		}
 	}
 	if s.Before != nil {
-		if err := s.Before(w.ctx); err != nil {
+		if err := w.before(); err != nil {
 			w.refuse(t, it, err)
 			return
 		}
-		w.mark = s.Scope.Clock.Now()
 	}
 	if s.Flat != nil {
 		w.flat(t, it)
 		return
 	}
-	w.calling = true
-	v, err := s.Map(w.ctx, it.Value)
+	var v Out
+	var err error
+	w.calling, w.calls = true, 1
+	if s.Again == nil {
+		v, err = s.Map(w.ctx, it.Value)
+	} else {
+		v, err = w.mapAgain(it.Value)
+	}
 	w.calling = false
 	out := Item[Out]{
 		Value: v, Index: it.Index, Queued: it.Queued, Ended: it.Ended, Run: it.Run,
-		Attempt: 1, Worker: w.id,
+		Attempt: w.calls, Worker: w.id,
 	}
 	if s.Scope.Timed {
+		begun := w.mark
 		w.lap(&out.Run, &out.Ended)
+		w.probe.Ended(max(it.Ended, it.Queued), begun, w.mark, err)
 	}
 	if s.Calls != nil {
 		out.Attempt = s.Calls(w.ctx)
@@ -169,16 +230,54 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	case ErrSkip: //nolint:errorlint // it comes as it is, or not at all
 		w.finish(t)
 	default:
-		w.fail(t, &out, err)
+		w.fail(t, it, &out, err)
 	}
+}
+
+// before waits for what a call has to wait for.
+func (w *worker[In, Out]) before() error {
+	clock := w.stage.Scope.Clock
+	if w.probe != nil {
+		w.probe.Switch(Limited, clock.Now())
+	}
+	err := w.stage.Before(w.ctx)
+	w.mark = clock.Now()
+	w.probe.Switch(Busy, w.mark)
+	return err
+}
+
+// mapAgain is apart from Handle so that v does not escape there.
+func (w *worker[In, Out]) mapAgain(in In) (v Out, err error) {
+	err = w.stage.Again(w.ctx, &w.calls, func() (err error) {
+		v, err = w.stage.Map(w.ctx, in)
+		return err
+	})
+	return v, err
+}
+
+// flatAgain is mapAgain for a sequence.
+func (w *worker[In, Out]) flatAgain(in In) (seq iter.Seq[Out], err error) {
+	err = w.stage.Again(w.ctx, &w.calls, func() (err error) {
+		seq, err = w.stage.Flat(w.ctx, in)
+		return err
+	})
+	return seq, err
 }
 
 // flat calls the function on one item and passes on what its sequence gives.
 func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	s := w.stage
 	it.Attempt, it.Worker = 1, w.id
-	w.calling = true
-	seq, err := s.Flat(w.ctx, it.Value)
+	began, begun, ran := max(it.Ended, it.Queued), w.mark, it.Run
+	w.calling, w.calls = true, 1
+	var seq iter.Seq[Out]
+	var err error
+	if s.Again == nil {
+		seq, err = s.Flat(w.ctx, it.Value)
+	} else {
+		seq, err = w.flatAgain(it.Value)
+		it.Attempt = w.calls
+	}
 	if err == nil && seq != nil {
 		if w.yield == nil {
 			w.yield = w.give
@@ -190,11 +289,12 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	w.calling = false
 	if s.Scope.Timed {
 		w.lap(&it.Run, &it.Ended)
+		w.probe.Ended(began, begun, begun+it.Run-ran, err)
 	}
 	if err != nil {
 		var none Out
 		out := Next(it, none)
-		w.fail(t, &out, err)
+		w.fail(t, it, &out, err)
 		return
 	}
 	w.finish(t)
@@ -223,6 +323,10 @@ const YieldedLate = "sequence called yield after it returned false or the loop e
 
 // Failed resolves an item whose call panicked or ended its goroutine.
 func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
+	if w.judged {
+		w.judged = false
+		return
+	}
 	if !w.calling { // what is waited for before a call has failed
 		w.refuse(t, it, err)
 		return
@@ -230,14 +334,16 @@ func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 	w.calling, w.giving, w.item = false, false, nil
 	var none Out
 	out := Next(it, none)
-	out.Attempt, out.Worker = 1, w.id
+	out.Attempt, out.Worker = w.calls, w.id
 	if w.stage.Scope.Timed {
+		begun := w.mark
 		w.lap(&out.Run, &out.Ended)
+		w.probe.Ended(max(it.Ended, it.Queued), begun, w.mark, err)
 	}
 	if w.stage.Calls != nil {
 		out.Attempt = w.stage.Calls(w.ctx)
 	}
-	w.fail(t, &out, err)
+	w.fail(t, it, &out, err)
 }
 
 // lap adds the time since the last boundary to run and sets the next one.
@@ -247,8 +353,47 @@ func (w *worker[In, Out]) lap(run, ended *int64) {
 	*ended, w.mark = now, now
 }
 
-// fail resolves an item with an error: as an output, or as the end of the run.
-func (w *worker[In, Out]) fail(t *Taker[Item[In]], out *Item[Out], err error) {
+// fail resolves an item that has failed with err: as what the stage does about it says,
+// as an output, or as the end of the run.
+func (w *worker[In, Out]) fail(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
+	s := w.stage
+	w.probe.Note(Counts{Errors: 1, Retries: uint64(max(out.Attempt-1, 0))})
+	if s.Lost != nil && s.Scope.Live() { // else it may have failed because the run ends
+		w.judge(t, it, out, err)
+		return
+	}
+	w.failFor(t, out, err)
+}
+
+// judge asks what becomes of a failed item. If the answer does not come back, the item
+// fails for that reason.
+func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
+	w.judging = true
+	defer func() {
+		if w.judging {
+			w.judging = false
+			err = Caught(recover())
+			w.judged = errors.Is(err, ErrGoexit)
+			w.failFor(t, out, err)
+		}
+	}()
+	failed := *out // a copy, so that out need not be on the heap where nothing fails
+	fate := w.stage.Lost(it.Value, &failed, err)
+	w.judging = false
+	switch fate {
+	case Fails:
+		w.failFor(t, out, err)
+		return
+	case Skips:
+		w.probe.Note(Counts{Skipped: 1})
+	case Buried:
+		w.probe.Note(Counts{Dead: 1})
+	}
+	w.finish(t)
+}
+
+// failFor resolves an item with an error: as an output, or as the end of the run.
+func (w *worker[In, Out]) failFor(t *Taker[Item[In]], out *Item[Out], err error) {
 	if w.stage.Wrap != nil {
 		err = w.stage.Wrap(out.Index, err)
 	}
@@ -273,12 +418,18 @@ func (w *worker[In, Out]) cancel(t *Taker[Item[In]], it *Item[In]) {
 // refuse resolves an item with the reason why its call did not start.
 func (w *worker[In, Out]) refuse(t *Taker[Item[In]], it *Item[In], why error) {
 	s := w.stage
-	if !s.Scope.Keep {
-		w.fail(t, &Item[Out]{Index: it.Index}, why)
-		return
-	}
 	var none Out
 	out := Next(it, none)
+	out.Attempt, out.Worker = 0, -1
+	if s.Lost != nil && s.Scope.Live() {
+		w.probe.Note(Counts{Errors: 1})
+		w.judge(t, it, &out, why)
+		return
+	}
+	if !s.Scope.Keep {
+		w.failFor(t, &out, why)
+		return
+	}
 	out.Canceled(why, s.Scope.Clock.Now())
 	w.emit(t, &out)
 }
@@ -286,6 +437,7 @@ func (w *worker[In, Out]) refuse(t *Taker[Item[In]], it *Item[In], why error) {
 // emit passes on the only, or the last, output of the item at hand.
 func (w *worker[In, Out]) emit(t *Taker[Item[In]], out *Item[Out]) {
 	if w.order != nil && !w.parts {
+		w.probe.Went()
 		w.order.Put(t.Seq(), out)
 		return
 	}
@@ -296,11 +448,12 @@ func (w *worker[In, Out]) emit(t *Taker[Item[In]], out *Item[Out]) {
 // emitPart passes on one output of several.
 func (w *worker[In, Out]) emitPart(t *Taker[Item[In]], out *Item[Out]) {
 	var waited bool
+	w.probe.Went()
 	if w.box != nil {
 		waited = w.box.Put(out)
 	} else {
 		if w.part == nil {
-			w.part = &part{wake: make(chan struct{}, 1)}
+			w.part = &part{wake: make(chan struct{}, 1), waits: w.waits}
 		}
 		w.parts = true
 		waited = w.order.PutPart(w.part, t.Seq(), out)
