@@ -16,43 +16,62 @@ import (
 // Wait lasts until its last value. Inputs that failed before are passed on by
 // themselves. size below 1 and maxWait below 0 panic.
 func Batch[T any](f Flow[T], size int, maxWait time.Duration) Flow[[]T] {
-	up := f.check("Batch")
+	up, c := f.check("Batch"), configure("batch", nil)
 	if size < 1 {
-		panic(fmt.Sprintf("pipeline: batch: size %d: want at least 1", size))
+		c.refuse(fmt.Sprintf("size %d: want at least 1", size))
 	}
 	if maxWait < 0 {
-		panic(fmt.Sprintf("pipeline: batch: maxWait %v: want at least 0", maxWait))
+		c.refuse(fmt.Sprintf("maxWait %v: want at least 0", maxWait))
 	}
-	return Flow[[]T]{&batched[T]{up: up, size: size, maxWait: maxWait}}
+	return Flow[[]T]{&batched[T]{base: c.on(up), up: up, size: size, maxWait: maxWait}}
 }
 
 type batched[T any] struct {
+	base
 	up      step[T]
 	size    int
 	maxWait time.Duration
 }
 
-func (s *batched[T]) name() string { return "batch" }
+func (s *batched[T]) plan() *node {
+	role := roleFused
+	if s.maxWait > 0 {
+		role = roleQueued
+	}
+	n := s.node(role, s.up.plan())
+	n.keeps = s.size
+	return n
+}
 
-func (s *batched[T]) feed(sc *engine.Scope, q *engine.Queue[item[[]T]], done func()) {
-	feedFrom(s, sc, q, done)
+func (s *batched[T]) named(name string) step[[]T] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *batched[T]) feed(at site, q *engine.Queue[item[[]T]], done func()) {
+	feedFrom(s, at, q, done)
 }
 
 func (s *batched[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
-	b := &batch[T]{seg: seg, size: s.size, emit: emit}
+	b := &batch[T]{seg: seg, size: s.size, emit: outgoing(seg, emit)}
 	if s.maxWait > 0 {
 		s.driveTimed(b)
 		return
 	}
-	seg.and(b.last, func() { s.up.drive(seg, b.add) })
+	seg.and(b.last, func() { s.up.drive(seg.up(0), incoming(seg, b.add)) })
 }
 
 // driveTimed is drive with one goroutine that owns buffer, timer and last flush.
 func (s *batched[T]) driveTimed(b *batch[T]) {
 	seg := b.seg
-	q := engine.NewQueue[item[T]](seg.Clock, defaultBuffer)
-	s.up.feed(seg.Scope, q, q.Close)
+	q := engine.NewQueue[item[T]](seg.Clock, s.buffer)
+	if m := seg.meter(); m != nil {
+		m.Watch(q.Depth)
+	}
+	s.up.feed(seg.site.up(0), q, q.Close)
 	t := q.NewTaker()
+	add := incoming(seg, b.add)
 	timer := time.NewTimer(s.maxWait)
 	timer.Stop()
 	seg.drain = t.Drain
@@ -69,7 +88,7 @@ func (s *batched[T]) driveTimed(b *batch[T]) {
 			switch {
 			case it != nil:
 				first := len(b.values) == 0
-				wanted = b.add(it)
+				wanted = add(it)
 				if first && len(b.values) > 0 {
 					timer.Reset(s.maxWait)
 				}

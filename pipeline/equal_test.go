@@ -106,7 +106,7 @@ func TestForEachWithWorkersSeesEveryValueOnce(t *testing.T) {
 		require.NoError(t, pipeline.From(upTo(len(seen))).ForEach(t.Context(), func(_ context.Context, v int) error {
 			seen[v]++
 			return nil
-		}, s.opts...), s.name)
+		}, options(s.opts)...), s.name)
 		for v, times := range seen {
 			require.Equal(t, 1, times, "%s: %d", s.name, v)
 		}

@@ -75,7 +75,7 @@ func TestKindsAreDefaultNames(t *testing.T) {
 			"filter":  func() error { return f.Filter(func(int) bool { panic("x") }, s.opts...).Run(ctx) },
 			"tap":     func() error { return f.Tap(explode, s.opts...).Run(ctx) },
 			"foreach": func() error {
-				return f.ForEach(ctx, func(context.Context, int) error { return errBoom }, s.opts...)
+				return f.ForEach(ctx, func(context.Context, int) error { return errBoom }, options(s.opts)...)
 			},
 			"from": func() error {
 				return pipeline.Map(pipeline.From(func(func(int) bool) { panic("x") }), same, s.opts...).Run(ctx)

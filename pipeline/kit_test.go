@@ -217,3 +217,12 @@ func message(fn func()) (text string) {
 func evens(_ context.Context, v int) (iter.Seq[int], error) {
 	return slices.Values([]int{v, v + 2}), nil
 }
+
+// options makes options of a stage those of ForEach.
+func options(of []pipeline.StageOption) []pipeline.Option {
+	var all []pipeline.Option
+	for _, opt := range of {
+		all = append(all, opt)
+	}
+	return all
+}

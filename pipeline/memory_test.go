@@ -150,7 +150,7 @@ func TestNoAllocationPerItem(t *testing.T) {
 			},
 			"ForEach": func(n int) func() {
 				f := pipeline.From(upTo(n))
-				return func() { _ = f.ForEach(ctx, func(context.Context, int) error { return nil }, s.opts...) }
+				return func() { _ = f.ForEach(ctx, func(context.Context, int) error { return nil }, options(s.opts)...) }
 			},
 		} {
 			short := testing.AllocsPerRun(3, build(few))

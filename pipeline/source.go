@@ -17,110 +17,227 @@ var ErrSourceUsed = errors.New("pipeline: the source serves one run only")
 // and once in every run; so a flow can be run as often as seq can. When the run
 // ends early, seq's yield returns false. A seq that blocks in its own code cannot
 // be interrupted, and the run waits for it: give it the means to end, or use
-// [FromChan]. A seq that panics ends the run with a [StageError] of stage "from".
-// A nil seq panics.
+// [FromChan] or [FromFunc]. A seq that panics ends the run with a [StageError] of stage
+// "from". A nil seq panics.
 func From[T any](seq iter.Seq[T]) Flow[T] {
 	if seq == nil {
 		panic("pipeline: From: nil sequence")
 	}
-	return Flow[T]{&source[T]{open: func(*segment) (iter.Seq[T], error) { return seq, nil }}}
+	return newSource("from", func(g *giver[T]) error {
+		for v := range seq {
+			if !g.give(v) {
+				break
+			}
+		}
+		return nil
+	})
 }
 
 // FromSlice returns a flow of the elements of s in order. It does not copy s.
 func FromSlice[T any](s []T) Flow[T] { return From(slices.Values(s)) }
 
+// FromSeq2 returns a flow of the values of seq, in which each value comes with an error,
+// as from a database's rows or a directory's entries. A pair with an error is a failed
+// input: it ends a fail-fast run, and Results goes on behind it. For the rest see [From].
+// A nil seq panics.
+func FromSeq2[T any](seq iter.Seq2[T, error]) Flow[T] {
+	if seq == nil {
+		panic("pipeline: FromSeq2: nil sequence")
+	}
+	return newSource("from", func(g *giver[T]) error {
+		for v, err := range seq {
+			if err != nil && !g.giveFailed(v, err) || err == nil && !g.give(v) {
+				break
+			}
+		}
+		return nil
+	})
+}
+
 // FromChan returns a flow of what is received from c until it is closed. It never
-// closes c, and receives nothing more once a run ends early; what it has received
-// by then and not passed on is lost. The flow serves one run only: another one
-// gives [ErrSourceUsed]. A nil c panics.
+// closes c, and receives nothing more once a run ends early or drains; what it has
+// received by the early end and not passed on is lost. The flow serves one run only:
+// another one gives [ErrSourceUsed]. A nil c panics.
 func FromChan[T any](c <-chan T) Flow[T] {
 	if c == nil {
 		panic("pipeline: FromChan: nil channel")
 	}
-	var used atomic.Bool
-	return Flow[T]{&source[T]{open: func(seg *segment) (iter.Seq[T], error) {
-		if used.Swap(true) {
-			return nil, ErrSourceUsed
+	return newSource("from", once(func(g *giver[T]) error {
+		done := g.seg.Ctx.Done()
+		var intake <-chan struct{}
+		if g.seg.run.intake != nil {
+			intake = g.seg.run.intake.Done()
 		}
-		done := seg.Ctx.Done()
-		return func(yield func(T) bool) {
-			for seg.Live() {
-				select {
-				case v, ok := <-c:
-					if !ok || !yield(v) {
-						return
-					}
-				case <-done:
+		for g.open() {
+			select {
+			case v, ok := <-c:
+				if !ok || !g.give(v) {
+					return nil
 				}
+			case <-done:
+			case <-intake:
 			}
-			seg.Cut()
-		}, nil
-	}}}
+		}
+		return nil
+	}))
 }
 
 // source is the first step of a flow.
 type source[T any] struct {
-	open func(*segment) (iter.Seq[T], error)
+	base
+	// pull gives the values of one run to g, until there is no other or g wants no more.
+	// Its error is a failure of the source itself.
+	pull func(g *giver[T]) error
 }
 
-func (s *source[T]) name() string { return "from" }
+func newSource[T any](kind string, pull func(*giver[T]) error) Flow[T] {
+	return Flow[T]{&source[T]{base: configure(kind, nil).on(), pull: pull}}
+}
 
-func (s *source[T]) feed(sc *engine.Scope, q *engine.Queue[item[T]], done func()) {
-	feedFrom(s, sc, q, done)
+// once makes the source serve one run.
+func once[T any](pull func(*giver[T]) error) func(*giver[T]) error {
+	var used atomic.Bool
+	return func(g *giver[T]) error {
+		if used.Swap(true) {
+			return ErrSourceUsed
+		}
+		return pull(g)
+	}
+}
+
+func (s *source[T]) plan() *node { return s.node(roleSource) }
+
+func (s *source[T]) named(name string) step[T] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *source[T]) feed(at site, q *engine.Queue[item[T]], done func()) {
+	feedFrom(s, at, q, done)
 }
 
 func (s *source[T]) drive(seg *segment, emit func(*item[T]) bool) {
+	g := &giver[T]{seg: seg, stage: s.name, emit: outgoing(seg, emit), wanted: true}
 	if !seg.Live() {
 		seg.Cut()
 		return
 	}
-	var it item[T] // one for the whole run: emit does not keep it
-	next := 0
-	fail := func(err error) {
-		err = &StageError{Stage: s.name(), Index: next, Err: err}
-		if seg.Keep {
-			seg.FailLast(next, err)
-		} else {
-			seg.Fail(err)
-		}
-	}
-	seq, err := s.open(seg)
-	if err != nil {
-		fail(err)
+	if g.drained() {
 		return
 	}
-	returned, wanted := false, true
+	returned := false
 	defer func() {
+		seg.probe.Switch(engine.Idle, g.now())
 		switch {
 		case returned || seg.inBody || seg.unwinding:
-		case wanted:
-			fail(engine.Caught(recover()))
+		case g.wanted:
+			g.fail(engine.Caught(recover()))
 		default: // it was cut: what becomes of it then is of no interest
 			_ = recover()
 		}
 	}()
-	for v := range seq {
-		it = item[T]{Value: v, Index: next, Worker: -1}
-		s.stamp(seg, &it)
-		next++
-		if !seg.Live() { // what has left the source has a result, if anybody cares
-			if !seg.Drops() {
-				it.Canceled(context.Cause(seg.Ctx), it.Queued)
-				emit(&it)
-			}
-			wanted = false
-			break
-		}
-		if wanted = emit(&it); !wanted {
-			break
-		}
-	}
+	seg.probe.Switch(engine.Busy, g.now())
+	err := s.pull(g)
 	returned = true
+	if err != nil && g.wanted {
+		g.fail(err)
+	}
 }
 
-func (s *source[T]) stamp(seg *segment, it *item[T]) {
+// giver takes what a source gives in a run.
+type giver[T any] struct {
+	seg    *segment
+	stage  string
+	emit   func(*item[T]) bool
+	it     item[T] // one for the whole run: emit does not keep it
+	next   int
+	wanted bool
+}
+
+// give passes on a value and reports whether another one is wanted.
+func (g *giver[T]) give(v T) bool {
+	seg := g.seg
+	g.it = item[T]{Value: v, Index: g.next, Worker: -1}
 	if seg.Timed {
-		it.Queued = seg.Clock.Now()
-		it.Ended, seg.mark = it.Queued, it.Queued
+		g.stamp()
 	}
+	g.next++
+	if !seg.Live() { // what has left the source has a result, if anybody cares
+		if !seg.Drops() {
+			g.it.Canceled(context.Cause(seg.Ctx), g.it.Queued)
+			g.emit(&g.it)
+		}
+		g.wanted = false
+		return false
+	}
+	return g.pass()
+}
+
+// giveFailed passes on a value that comes with an error.
+func (g *giver[T]) giveFailed(v T, err error) bool {
+	if !g.seg.Live() {
+		return g.give(v) // which says why it was canceled
+	}
+	g.it = item[T]{Value: v, Err: &StageError{Stage: g.stage, Index: g.next, Err: err}, Index: g.next, Worker: -1}
+	if g.seg.Timed {
+		g.stamp()
+	}
+	g.next++
+	g.seg.probe.Note(engine.Counts{Errors: 1})
+	if !g.seg.Keep {
+		g.seg.Fail(g.it.Err)
+		g.wanted = false
+		return false
+	}
+	return g.pass()
+}
+
+// pass emits the item at hand.
+func (g *giver[T]) pass() bool {
+	g.wanted = g.emit(&g.it)
+	if g.seg.probe != nil {
+		g.seg.probe.Switch(engine.Busy, g.now())
+	}
+	return g.wanted && !g.drained()
+}
+
+// stamp notes when the item at hand left the source.
+func (g *giver[T]) stamp() {
+	now := g.seg.Clock.Now()
+	g.it.Queued, g.it.Ended, g.seg.mark = now, now, now
+	g.seg.probe.Switch(engine.Idle, now)
+}
+
+// open reports whether the source is to give more, and notes if it is cut.
+func (g *giver[T]) open() bool {
+	if !g.seg.Live() {
+		g.seg.Cut()
+		return false
+	}
+	return !g.drained()
+}
+
+// drained reports whether the run takes no more input; see [Drain].
+func (g *giver[T]) drained() bool {
+	return g.seg.run.intake != nil && g.seg.run.intake.Err() != nil
+}
+
+// fail ends the source with an error.
+func (g *giver[T]) fail(err error) {
+	g.seg.probe.Note(engine.Counts{Errors: 1})
+	err = &StageError{Stage: g.stage, Index: g.next, Err: err}
+	if g.seg.Keep {
+		g.seg.FailLast(g.next, err)
+	} else {
+		g.seg.Fail(err)
+	}
+}
+
+// now is a clock reading for a report; 0 if nobody watches.
+func (g *giver[T]) now() int64 {
+	if g.seg.probe == nil {
+		return 0
+	}
+	return g.seg.Clock.Now()
 }

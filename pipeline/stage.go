@@ -14,10 +14,15 @@ func Map[T, U any](f Flow[T], fn func(context.Context, T) (U, error), opts ...St
 	if fn == nil {
 		c.refuse("nil function")
 	}
+	return mapping(up, c, fn)
+}
+
+// mapping is a Map for a configuration that was checked.
+func mapping[T, U any](up step[T], c config, fn engine.Func[T, U]) Flow[U] {
 	if c.workers > 0 {
-		return Flow[U]{&pooled[T, U]{up: up, config: c, mapFn: fn}}
+		return Flow[U]{&pooled[T, U]{base: c.on(up), up: up, mapFn: fn}}
 	}
-	return Flow[U]{&mapped[T, U]{up: up, config: c, fn: fn}}
+	return Flow[U]{&mapped[T, U]{base: c.on(up), up: up, open: func() engine.Func[T, U] { return fn }}}
 }
 
 // FlatMap returns the flow of the values of the sequences that fn makes, one
@@ -31,85 +36,148 @@ func FlatMap[T, U any](f Flow[T], fn func(context.Context, T) (iter.Seq[U], erro
 		c.refuse("nil function")
 	}
 	if c.workers > 0 {
-		return Flow[U]{&pooled[T, U]{up: up, config: c, flatFn: fn}}
+		return Flow[U]{&pooled[T, U]{base: c.on(up), up: up, flatFn: fn}}
 	}
-	return Flow[U]{&flattened[T, U]{up: up, config: c, fn: fn}}
+	return Flow[U]{&flattened[T, U]{base: c.on(up), up: up, fn: fn}}
 }
 
 // pooled is a stage with workers of its own.
 type pooled[T, U any] struct {
-	config
+	base
 	up     step[T]
 	mapFn  engine.Func[T, U]
 	flatFn engine.FlatFunc[T, U]
 }
 
-func (s *pooled[T, U]) name() string { return s.config.name }
+func (s *pooled[T, U]) plan() *node { return s.node(rolePooled, s.up.plan()) }
+
+func (s *pooled[T, U]) named(name string) step[U] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
 
 func (s *pooled[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	q := engine.NewQueue[item[U]](seg.Clock, s.buffer)
-	s.feed(seg.Scope, q, q.Close)
+	s.feed(seg.site, q, q.Close)
 	driveQueue(seg, q, emit)
 }
 
-func (s *pooled[T, U]) feed(sc *engine.Scope, out *engine.Queue[item[U]], done func()) {
-	in := engine.NewQueue[item[T]](sc.Clock, s.buffer)
+func (s *pooled[T, U]) feed(at site, out *engine.Queue[item[U]], done func()) {
+	in := engine.NewQueue[item[T]](at.Clock, s.buffer)
 	stage := &engine.Stage[T, U]{
-		Scope: sc, Workers: s.workers, Window: s.window,
-		Map: s.mapFn, Flat: s.flatFn, Wrap: wrapper(s.name()),
+		Scope: at.Scope, Workers: s.workers, Window: s.window,
+		Wrap: wrapper(s.name), Meter: at.meter(), Lost: lost[T, U](&s.config, at.Clock),
 	}
-	crew := stage.Run(in, out, done)
-	s.up.feed(sc, in, crew.Close)
+	if s.mapFn != nil {
+		stage.Map = timed(&s.config, s.mapFn)
+	} else {
+		stage.Flat = timedFlat(&s.config, s.flatFn)
+	}
+	policies := s.config.open()
+	if policies.limits != nil {
+		stage.Before = policies.before
+	}
+	if policies.retry != nil {
+		stage.Again = policies.again
+	}
+	if s.most > s.workers && stage.Meter == nil {
+		stage.Meter = engine.NewMeter(at.Clock)
+	}
+	if stage.Meter != nil {
+		stage.Meter.Hire(s.workers)
+		stage.Meter.Watch(in.Depth)
+	}
+	over := make(chan struct{})
+	crew := stage.Run(in, out, func() {
+		close(over)
+		done()
+	})
+	if s.most > s.workers {
+		at.Group.Go(func() { tune(at, crew, stage.Meter, s.workers, s.most, over) })
+	}
+	s.up.feed(at.up(0), in, crew.Close)
 }
 
 // mapped is a Map without workers.
 type mapped[T, U any] struct {
-	config
-	up step[T]
-	fn engine.Func[T, U]
+	base
+	up   step[T]
+	open func() engine.Func[T, U] // makes the function for a run
 }
 
-func (s *mapped[T, U]) name() string { return s.config.name }
+func (s *mapped[T, U]) plan() *node { return s.node(roleFused, s.up.plan()) }
 
-func (s *mapped[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done func()) {
-	feedFrom(s, sc, q, done)
+func (s *mapped[T, U]) named(name string) step[U] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *mapped[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
+	feedFrom(s, at, q, done)
 }
 
 func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
-	driveCalls(s.up, seg, s.name(), emit, s.call)
+	fn := timed(&s.config, s.open())
+	driveCalls(s.up, seg, &s.config, emit, func(c *call[U], v T) (wanted bool) {
+		returned := false
+		defer func() {
+			if !returned {
+				wanted = c.failed(recover())
+			}
+		}()
+		if err := c.before(); err != nil {
+			returned = true
+			return c.refuse(err)
+		}
+		var u U
+		var err error
+		if c.retries {
+			u, err = again(c, fn, v)
+		} else {
+			u, err = fn(c.seg.Ctx, v)
+		}
+		returned = true
+		c.out.Value = u
+		return c.end(err)
+	})
 }
 
-func (s *mapped[T, U]) call(c *call[U], v T) (wanted bool) {
-	returned := false
-	defer func() {
-		if !returned {
-			wanted = c.failed(recover())
-		}
-	}()
-	u, err := s.fn(c.seg.Ctx, v)
-	returned = true
-	c.out.Value = u
-	return c.end(err)
+// again makes the calls for an input that may be more than one.
+func again[T, U, V any](c *call[V], fn func(context.Context, T) (U, error), v T) (u U, err error) {
+	err = c.policies.again(c.seg.Ctx, &c.out.Attempt, func() (err error) {
+		u, err = fn(c.seg.Ctx, v)
+		return err
+	})
+	return u, err
 }
 
 // flattened is a FlatMap without workers.
 type flattened[T, U any] struct {
-	config
+	base
 	up step[T]
 	fn engine.FlatFunc[T, U]
 }
 
-func (s *flattened[T, U]) name() string { return s.config.name }
+func (s *flattened[T, U]) plan() *node { return s.node(roleFused, s.up.plan()) }
 
-func (s *flattened[T, U]) feed(sc *engine.Scope, q *engine.Queue[item[U]], done func()) {
-	feedFrom(s, sc, q, done)
+func (s *flattened[T, U]) named(name string) step[U] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *flattened[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
+	feedFrom(s, at, q, done)
 }
 
 func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
-	driveCalls(s.up, seg, s.name(), emit, s.call)
+	fn := timedFlat(&s.config, s.fn)
+	driveCalls(s.up, seg, &s.config, emit, func(c *call[U], v T) bool { return flatCall(c, fn, v) })
 }
 
-func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
+func flatCall[T, U any](c *call[U], fn engine.FlatFunc[T, U], v T) (wanted bool) {
 	returned := false
 	c.wanted = true
 	defer func() {
@@ -125,7 +193,17 @@ func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
 			_ = recover()
 		}
 	}()
-	seq, err := s.fn(c.seg.Ctx, v)
+	err := c.before()
+	if err != nil {
+		returned = true
+		return c.refuse(err)
+	}
+	var seq iter.Seq[U]
+	if c.retries {
+		seq, err = again(c, fn, v)
+	} else {
+		seq, err = fn(c.seg.Ctx, v)
+	}
 	if err != nil {
 		returned = true
 		return c.end(err)
@@ -138,94 +216,7 @@ func (s *flattened[T, U]) call(c *call[U], v T) (wanted bool) {
 		seq(c.yield)
 	}
 	returned = true
+	c.through()
 	c.seg.mark = 0 // what went by since the last output belongs to none
 	return c.wanted
-}
-
-// give emits one output of a sequence, and reports whether it may go on.
-func (c *call[U]) give(u U) bool {
-	switch {
-	case !c.giving:
-		panic(engine.YieldedLate)
-	case !c.seg.Live():
-		c.seg.Cut()
-		c.giving = false
-		return false
-	}
-	c.seg.lap(&c.out.Run, &c.out.Ended)
-	c.out.Value = u
-	c.wanted = c.emit(&c.out)
-	if c.giving = c.wanted; c.wanted {
-		c.seg.start()
-	}
-	return c.wanted
-}
-
-// call is what a fused step with a user's function needs in a run.
-type call[U any] struct {
-	seg  *segment
-	wrap func(int, error) error
-	emit func(*item[U]) bool
-	out  item[U] // one for the whole run: emit does not keep it
-
-	// For a sequence of outputs: its yield, one for the whole run, since the body of
-	// a range loop would be an allocation for each input; whether it may be called;
-	// and what emit said last.
-	yield          func(U) bool
-	giving, wanted bool
-}
-
-// driveCalls drives a fused step that calls do for each item of up.
-func driveCalls[T, U any](up step[T], seg *segment, name string, emit func(*item[U]) bool, do func(*call[U], T) (wanted bool)) {
-	c := &call[U]{seg: seg, wrap: wrapper(name), emit: emit}
-	up.drive(seg, func(it *item[T]) bool {
-		if wanted, over := begin(c, it); over {
-			return wanted
-		}
-		wanted := do(c, it.Value)
-		seg.unwinding = false
-		return wanted
-	})
-}
-
-// begin prepares the output of an input. It reports over if there is nothing to
-// call: the input has failed before, or the run is over.
-func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
-	var none U
-	c.out = engine.Next(it, none)
-	if it.Err != nil {
-		return c.emit(&c.out), true
-	}
-	if !c.seg.Live() {
-		if c.seg.Drops() {
-			return false, true
-		}
-		c.out.Canceled(context.Cause(c.seg.Ctx), c.seg.Clock.Now())
-		return c.emit(&c.out), true
-	}
-	c.out.Attempt, c.out.Worker = 1, 0
-	c.seg.start()
-	return false, false
-}
-
-// end resolves the input after its call.
-func (c *call[U]) end(err error) bool {
-	c.seg.lap(&c.out.Run, &c.out.Ended)
-	if err == nil {
-		return c.emit(&c.out)
-	}
-	err = c.wrap(c.out.Index, err)
-	if !c.seg.Keep {
-		c.seg.Fail(err)
-		return false
-	}
-	c.out.Err = err
-	return c.emit(&c.out)
-}
-
-// failed resolves the input of a call that did not return. It does so while the
-// call unwinds, since after a Goexit nothing behind the call will run.
-func (c *call[U]) failed(recovered any) (wanted bool) {
-	c.seg.unwinding = true
-	return c.end(engine.Caught(recovered))
 }

@@ -14,10 +14,23 @@ func (f Flow[T]) Filter(pred func(T) bool, opts ...StageOption) Flow[T] {
 	if pred == nil {
 		c.refuse("nil predicate")
 	}
+	c.plain()
+	return filtering(up, c, func() func(T) bool { return pred })
+}
+
+// plain refuses options for functions that take a context and return an error.
+func (c *config) plain() {
+	c.without("the function has no context", "Timeout")
+	c.without("the function returns no error", "Retry")
+}
+
+// filtering is a Filter whose predicate may be made for each run.
+func filtering[T any](up step[T], c config, open func() func(T) bool) Flow[T] {
 	if c.workers == 0 {
-		return Flow[T]{&filtered[T]{up: up, config: c, pred: pred}}
+		return Flow[T]{&filtered[T]{base: c.on(up), up: up, open: open}}
 	}
-	return Flow[T]{&pooled[T, T]{up: up, config: c, mapFn: func(_ context.Context, v T) (T, error) {
+	pred := open()
+	return Flow[T]{&pooled[T, T]{base: c.on(up), up: up, mapFn: func(_ context.Context, v T) (T, error) {
 		if !pred(v) {
 			return v, engine.ErrSkip
 		}
@@ -32,14 +45,23 @@ func (f Flow[T]) Tap(fn func(T), opts ...StageOption) Flow[T] {
 	if fn == nil {
 		c.refuse("nil function")
 	}
-	pass := func(_ context.Context, v T) (T, error) {
+	c.plain()
+	return mapping(up, c, func(_ context.Context, v T) (T, error) {
 		fn(v)
 		return v, nil
-	}
-	if c.workers == 0 {
-		return Flow[T]{&mapped[T, T]{up: up, config: c, fn: pass}}
-	}
-	return Flow[T]{&pooled[T, T]{up: up, config: c, mapFn: pass}}
+	})
+}
+
+// Throttle returns the values of f, each of which waits for limit before it is passed on;
+// the time counts as Wait. An error of limit is the failure of the value that waited. Its
+// kind is "throttle". A nil limit panics.
+func (f Flow[T]) Throttle(limit Waiter, opts ...StageOption) Flow[T] {
+	up, c := f.check("Throttle"), configure("throttle", opts)
+	c.without("Throttle is a limit", "Limit")
+	c.without("it calls no function", "Timeout", "Retry")
+	c.inSequence()
+	Limit(limit)(&c)
+	return mapping(up, c, func(_ context.Context, v T) (T, error) { return v, nil })
 }
 
 // Take returns the first n values of f, in the order in which they come. Behind
@@ -48,69 +70,86 @@ func (f Flow[T]) Tap(fn func(T), opts ...StageOption) Flow[T] {
 // them. In Results a failed input counts as one of the n. Take(0) is empty and
 // runs nothing of f; n below 0 panics.
 func (f Flow[T]) Take(n int) Flow[T] {
-	up := f.check("Take")
+	up, c := f.check("Take"), configure("take", nil)
 	if n < 0 {
-		panic(fmt.Sprintf("pipeline: take: Take(%d): want at least 0", n))
+		c.refuse(fmt.Sprintf("Take(%d): want at least 0", n))
 	}
-	return Flow[T]{&taken[T]{up: up, n: n}}
+	return Flow[T]{&taken[T]{base: c.on(up), up: up, n: n}}
 }
 
 // filtered is a Filter without workers.
 type filtered[T any] struct {
-	config
+	base
 	up   step[T]
-	pred func(T) bool
+	open func() func(T) bool // makes the predicate for a run
 }
 
-func (s *filtered[T]) name() string { return s.config.name }
+func (s *filtered[T]) plan() *node { return s.node(roleFused, s.up.plan()) }
 
-func (s *filtered[T]) feed(sc *engine.Scope, q *engine.Queue[item[T]], done func()) {
-	feedFrom(s, sc, q, done)
+func (s *filtered[T]) named(name string) step[T] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *filtered[T]) feed(at site, q *engine.Queue[item[T]], done func()) {
+	feedFrom(s, at, q, done)
 }
 
 func (s *filtered[T]) drive(seg *segment, emit func(*item[T]) bool) {
-	driveCalls(s.up, seg, s.name(), emit, s.call)
-}
-
-func (s *filtered[T]) call(c *call[T], v T) (wanted bool) {
-	returned := false
-	defer func() {
-		if !returned {
-			wanted = c.failed(recover())
+	pred := s.open()
+	driveCalls(s.up, seg, &s.config, emit, func(c *call[T], v T) (wanted bool) {
+		returned := false
+		defer func() {
+			if !returned {
+				wanted = c.failed(recover())
+			}
+		}()
+		if err := c.before(); err != nil {
+			returned = true
+			return c.refuse(err)
 		}
-	}()
-	keep := s.pred(v)
-	returned = true
-	if !keep {
-		c.seg.lap(&c.out.Run, &c.out.Ended)
-		return true
-	}
-	c.out.Value = v
-	return c.end(nil)
+		keep := pred(v)
+		returned = true
+		if !keep {
+			return c.dropped()
+		}
+		c.out.Value = v
+		return c.end(nil)
+	})
 }
 
 // taken is a Take.
 type taken[T any] struct {
+	base
 	up step[T]
 	n  int
 }
 
-func (s *taken[T]) name() string { return "take" }
+func (s *taken[T]) plan() *node { return s.node(roleFused, s.up.plan()) }
 
-func (s *taken[T]) feed(sc *engine.Scope, q *engine.Queue[item[T]], done func()) {
-	feedFrom(s, sc, q, done)
+func (s *taken[T]) named(name string) step[T] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *taken[T]) feed(at site, q *engine.Queue[item[T]], done func()) {
+	feedFrom(s, at, q, done)
 }
 
 func (s *taken[T]) drive(seg *segment, emit func(*item[T]) bool) {
-	if s.n == 0 {
-		return
-	}
 	before := seg.Child()
+	if s.n == 0 {
+		before.Stop()
+	}
 	left := s.n
+	emit = outgoing(seg, emit)
+	take := incoming(seg, func(it *item[T]) bool {
+		left--
+		return emit(it) && left > 0
+	})
 	seg.and(before.Release, func() {
-		s.up.drive(seg.within(before), func(it *item[T]) bool {
-			left--
-			return emit(it) && left > 0
-		})
+		s.up.drive(seg.within(before).up(0), func(it *item[T]) bool { return left > 0 && take(it) })
 	})
 }

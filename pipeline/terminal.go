@@ -13,31 +13,41 @@ import (
 // [*StageError], or, if ctx ended before the flow was through, ctx's cause.
 // After a failure nothing new is started and the context of the calls in flight
 // ends; they are waited for.
-func (f Flow[T]) Run(ctx context.Context) error {
-	_, err := consume(ctx, f.check("Run"), false, func(*segment, *item[T]) bool { return true })
+func (f Flow[T]) Run(ctx context.Context, opts ...RunOption) error {
+	_, err := consume(ctx, f.check("Run"), newRun("run", opts), false, func(*segment, *item[T]) bool { return true })
 	return err
 }
 
 // ForEach calls fn on each value and returns as [Flow.Run] does. fn is a stage of
 // kind "foreach": without [Workers] it is called by the caller's goroutine, one
-// value at a time.
-func (f Flow[T]) ForEach(ctx context.Context, fn func(context.Context, T) error, opts ...StageOption) error {
-	up, c := f.check("ForEach"), configure("foreach", opts)
+// value at a time. It takes the options of a stage and those of a run.
+func (f Flow[T]) ForEach(ctx context.Context, fn func(context.Context, T) error, opts ...Option) error {
+	var ofStage []StageOption
+	var ofRun []RunOption
+	for _, opt := range opts {
+		switch opt := opt.(type) {
+		case StageOption:
+			ofStage = append(ofStage, opt)
+		case RunOption:
+			ofRun = append(ofRun, opt)
+		default:
+			panic("pipeline: foreach: nil option")
+		}
+	}
+	up, c := f.check("ForEach"), configure("foreach", ofStage)
 	if fn == nil {
 		c.refuse("nil function")
 	}
-	call := func(ctx context.Context, v T) (struct{}, error) { return struct{}{}, fn(ctx, v) }
-	if c.workers > 0 {
-		return Flow[struct{}]{&pooled[T, struct{}]{up: up, config: c, mapFn: call}}.Run(ctx)
-	}
-	return Flow[struct{}]{&mapped[T, struct{}]{up: up, config: c, fn: call}}.Run(ctx)
+	return mapping(up, c, func(ctx context.Context, v T) (struct{}, error) {
+		return struct{}{}, fn(ctx, v)
+	}).Run(ctx, ofRun...)
 }
 
 // Collect returns all values, in the order in which they come; if the flow fails,
 // as in [Flow.Run], no values and the error.
-func (f Flow[T]) Collect(ctx context.Context) ([]T, error) {
+func (f Flow[T]) Collect(ctx context.Context, opts ...RunOption) ([]T, error) {
 	var all []T
-	_, err := consume(ctx, f.check("Collect"), false, func(_ *segment, it *item[T]) bool {
+	_, err := consume(ctx, f.check("Collect"), newRun("collect", opts), false, func(_ *segment, it *item[T]) bool {
 		all = append(all, it.Value)
 		return true
 	})
@@ -52,11 +62,12 @@ func (f Flow[T]) Collect(ctx context.Context) ([]T, error) {
 // comes last, with a zero value. A loop that is left early, by break, return or a
 // panic, cancels the run and waits until every goroutine of it has ended before it
 // is left; that is no error.
-func (f Flow[T]) All(ctx context.Context) iter.Seq2[T, error] {
-	first := f.check("All")
+func (f Flow[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error] {
+	last := f.check("All")
+	newRun("all", opts) // what is wrong with them is said here and not in the loop
 	return func(yield func(T, error) bool) {
 		left := false
-		_, err := consume(ctx, first, false, func(seg *segment, it *item[T]) bool {
+		_, err := consume(ctx, last, newRun("all", opts), false, func(seg *segment, it *item[T]) bool {
 			seg.inBody = true
 			left = !yield(it.Value, nil)
 			seg.inBody = false
@@ -81,11 +92,12 @@ func (f Flow[T]) All(ctx context.Context) iter.Seq2[T, error] {
 // Attempt and Worker are those of the last stage that called its function
 // on it; the only worker of a stage without Workers is 0. A canceled item has
 // Attempt 0 and Worker -1, also if stages before have called theirs.
-func (f Flow[T]) Results(ctx context.Context) iter.Seq[result.Result[T]] {
-	first := f.check("Results")
+func (f Flow[T]) Results(ctx context.Context, opts ...RunOption) iter.Seq[result.Result[T]] {
+	last := f.check("Results")
+	newRun("results", opts) // what is wrong with them is said here and not in the loop
 	return func(yield func(result.Result[T]) bool) {
 		left := false
-		sc, _ := consume(ctx, first, true, func(seg *segment, it *item[T]) bool {
+		sc, _ := consume(ctx, last, newRun("results", opts), true, func(seg *segment, it *item[T]) bool {
 			r := it.Result(seg.Clock)
 			seg.inBody = true
 			left = !yield(r)
@@ -99,30 +111,4 @@ func (f Flow[T]) Results(ctx context.Context) iter.Seq[result.Result[T]] {
 			}
 		}
 	}
-}
-
-// consume runs a flow and calls body on each item, on the calling goroutine.
-func consume[T any](ctx context.Context, last step[T], keep bool, body func(*segment, *item[T]) bool) (sc *engine.Scope, err error) {
-	sc = engine.NewScope(ctx, keep)
-	seg := newSegment(sc)
-	through := false
-	defer func() {
-		if through {
-			return
-		}
-		// The body panicked, or something on this goroutine called Goexit.
-		sc.Stop()
-		if seg.drain != nil {
-			seg.drain()
-		}
-		sc.Settle() //nolint:errcheck // it was stopped: there is none
-	}()
-	last.drive(seg, func(it *item[T]) bool {
-		wanted := body(seg, it)
-		seg.mark = 0 // the body has taken time
-		return wanted && seg.wanted()
-	})
-	through = true
-	err = sc.Settle()
-	return sc, err
 }

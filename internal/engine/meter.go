@@ -21,6 +21,7 @@ type Meter struct {
 	since    int64 // when workers changed
 	capacity int64 // worker nanoseconds until then
 	depths   []func() (waiting, peak int)
+	note     string
 }
 
 // Counts is what a stage has done: how many items, and what its workers spent their
@@ -50,6 +51,8 @@ type Reading struct {
 	Capacity      int64 // nanoseconds that they had to spend so far
 	Wait, Run     result.Quantiles
 	Waiting, Peak int // items in the queues before the stage, now and at most
+	Done          uint64 // inputs whose call, if any, has ended
+	Note          string
 }
 
 // NewMeter returns a meter of a stage that has no workers yet.
@@ -62,6 +65,13 @@ func (m *Meter) Hire(n int) {
 	defer m.mu.Unlock()
 	m.capacity += int64(m.workers) * (now - m.since)
 	m.workers, m.since = m.workers+n, now
+}
+
+// Say sets what a reading says in words.
+func (m *Meter) Say(note string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note = note
 }
 
 // Watch adds a queue whose depth is that of the stage.
@@ -85,15 +95,18 @@ func (m *Meter) Read(now int64) Reading {
 	m.mu.Lock()
 	probes := append([]*Probe(nil), m.probes...)
 	r := Reading{
-		Counts: m.past, Workers: m.workers,
+		Counts: m.past, Workers: m.workers, Note: m.note, Done: m.past.In,
 		Capacity: m.capacity + int64(m.workers)*max(now-m.since, 0),
 	}
 	depths := append(([]func() (int, int))(nil), m.depths...)
 	m.mu.Unlock()
 
 	for _, p := range probes {
-		c := p.counts(now)
+		c, idle := p.counts(now)
 		r.add(&c)
+		if r.Done += c.In; !idle && c.In > 0 {
+			r.Done-- // the one at hand
+		}
 		p.flush()
 	}
 	for _, depth := range depths {
@@ -201,12 +214,12 @@ func (p *Probe) Ended(from, begun, now int64, err error) {
 }
 
 // counts returns what the worker has done up to now, what it is at included.
-func (p *Probe) counts(now int64) Counts {
+func (p *Probe) counts(now int64) (c Counts, idle bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.total
+	c = p.total
 	p.spendLocked(&c, now)
-	return c
+	return c, p.mode == Idle
 }
 
 // flush moves what is pending to the meter.
@@ -232,7 +245,7 @@ func (p *Probe) Leave() {
 		return
 	}
 	p.flush()
-	c := p.counts(p.meter.clock.Now())
+	c, _ := p.counts(p.meter.clock.Now())
 	m := p.meter
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -62,7 +62,7 @@ func (s *Scope) Stop() {
 // Fail ends the run with err, unless it has ended before: then what fails is a
 // consequence of the end, not its cause, but the run is not complete.
 func (s *Scope) Fail(err error) {
-	if s.discarded() {
+	if s.Discarded() {
 		return
 	}
 	if s.Ctx.Err() != nil {
@@ -87,7 +87,7 @@ func (s *Scope) Fail(err error) {
 // FailLast notes the failure of a source in a run that keeps failures: the last
 // thing to be told, behind what the source has given. It is an item by itself.
 func (s *Scope) FailLast(index int, err error) {
-	if s.discarded() {
+	if s.Discarded() {
 		return
 	}
 	root := s.root()
@@ -107,7 +107,7 @@ type lastWord struct {
 func (s *Scope) Last() []Item[struct{}] {
 	var wanted []Item[struct{}]
 	for _, w := range s.last {
-		if !w.scope.discarded() {
+		if !w.scope.Discarded() {
 			wanted = append(wanted, w.item)
 		}
 	}
@@ -121,8 +121,8 @@ func (s *Scope) root() *Scope {
 	return s
 }
 
-// discarded reports whether nobody wants what the scope gives.
-func (s *Scope) discarded() bool {
+// Discarded reports whether nobody wants what the scope gives.
+func (s *Scope) Discarded() bool {
 	for at := s; at != nil; at = at.parent {
 		if at.discard.Load() {
 			return true
@@ -134,7 +134,7 @@ func (s *Scope) discarded() bool {
 // Drops reports whether items that find the scope ended vanish; else each of
 // them becomes a canceled output. It notes that the run is not complete.
 func (s *Scope) Drops() bool {
-	if s.discarded() {
+	if s.Discarded() {
 		return true
 	}
 	s.Cut()
@@ -144,7 +144,7 @@ func (s *Scope) Drops() bool {
 // Cut notes that something was left out because the scope had ended, unless it was
 // not wanted anyway.
 func (s *Scope) Cut() {
-	if !s.discarded() {
+	if !s.Discarded() {
 		s.root().cut.Store(true)
 	}
 }

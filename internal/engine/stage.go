@@ -430,6 +430,9 @@ func (w *worker[In, Out]) refuse(t *Taker[Item[In]], it *Item[In], why error) {
 		w.failFor(t, &out, why)
 		return
 	}
+	if s.Wrap != nil && s.Scope.Live() {
+		why = s.Wrap(it.Index, why)
+	}
 	out.Canceled(why, s.Scope.Clock.Now())
 	w.emit(t, &out)
 }

@@ -1,0 +1,46 @@
+package pipeline
+
+import (
+	"fmt"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// Buffer returns the values of f through a queue of n: the steps before run on another
+// goroutine than those behind, and may be that far ahead, and at most 64 items more in
+// the hands of each side. When the queue is full, the steps before wait. Its kind is
+// "buffer". n below 1 panics.
+func (f Flow[T]) Buffer(n int) Flow[T] {
+	up, c := f.check("Buffer"), configure("buffer", nil)
+	if n < 1 {
+		c.refuse(fmt.Sprintf("Buffer(%d): want at least 1", n))
+	}
+	c.buffer = n
+	return Flow[T]{&buffered[T]{base: c.on(up), up: up}}
+}
+
+type buffered[T any] struct {
+	base
+	up step[T]
+}
+
+func (s *buffered[T]) plan() *node { return s.node(roleQueued, s.up.plan()) }
+
+func (s *buffered[T]) named(name string) step[T] {
+	c := *s
+	c.config = s.rename(name)
+	return &c
+}
+
+func (s *buffered[T]) feed(at site, q *engine.Queue[item[T]], done func()) {
+	feedFrom(s, at, q, done)
+}
+
+func (s *buffered[T]) drive(seg *segment, emit func(*item[T]) bool) {
+	q := engine.NewQueue[item[T]](seg.Clock, s.buffer)
+	if m := seg.meter(); m != nil {
+		m.Watch(q.Depth)
+	}
+	s.up.feed(seg.site.up(0), q, q.Close)
+	driveQueue(seg, q, incoming(seg, outgoing(seg, emit)))
+}

@@ -1,0 +1,225 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/millstream-go/millstream/internal/engine"
+)
+
+// call is what a fused step with a user's function needs in a run.
+type call[U any] struct {
+	seg  *segment
+	wrap func(int, error) error
+	emit func(*item[U]) bool
+	out  item[U] // one for the whole run: emit does not keep it
+
+	policies *calls
+	limited  bool // there are limits to wait for
+	waiting  bool // and the call at hand waits for them
+	retries  bool // there may be more than one call
+	judge    func(failed *item[U], err error) engine.Fate
+
+	from, begun, ran int64 // of the call at hand, for a report
+
+	// For a sequence of outputs: its yield, one for the whole run, since the body of
+	// a range loop would be an allocation for each input; whether it may be called;
+	// and what emit said last.
+	yield          func(U) bool
+	giving, wanted bool
+}
+
+// driveCalls drives a fused step that calls do for each item of up.
+func driveCalls[T, U any](up step[T], seg *segment, cfg *config, emit func(*item[U]) bool, do func(*call[U], T) (wanted bool)) {
+	c := &call[U]{seg: seg, wrap: wrapper(cfg.name), emit: outgoing(seg, emit), policies: cfg.open()}
+	c.limited, c.retries = c.policies.limits != nil, c.policies.retry != nil
+	var at *item[T]
+	if decide := lost[T, U](cfg, seg.Clock); decide != nil {
+		c.judge = func(failed *item[U], err error) engine.Fate { return decide(at.Value, failed, err) }
+	}
+	up.drive(seg.up(0), incoming(seg, func(it *item[T]) bool {
+		if wanted, over := begin(c, it); over {
+			return wanted
+		}
+		if c.judge != nil {
+			at = it
+		}
+		wanted := do(c, it.Value)
+		seg.unwinding = false
+		return wanted
+	}))
+}
+
+// begin prepares the output of an input. It reports over if there is nothing to
+// call: the input has failed before, or the run is over.
+func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
+	var none U
+	c.out = engine.Next(it, none)
+	if it.Err != nil {
+		return c.emit(&c.out), true
+	}
+	if !c.seg.Live() {
+		if c.seg.Drops() {
+			return false, true
+		}
+		c.out.Canceled(context.Cause(c.seg.Ctx), c.seg.Clock.Now())
+		return c.emit(&c.out), true
+	}
+	c.out.Attempt, c.out.Worker = 1, 0
+	if !c.limited {
+		c.seg.start()
+	}
+	if c.seg.probe != nil {
+		c.from, c.begun, c.ran = max(it.Ended, it.Queued), c.seg.mark, it.Run
+	}
+	return false, false
+}
+
+// before waits for the limits of the call.
+func (c *call[U]) before() error {
+	if !c.limited {
+		return nil
+	}
+	if c.seg.probe != nil {
+		c.seg.probe.Switch(engine.Limited, c.seg.Clock.Now())
+	}
+	c.waiting = true
+	err := c.policies.before(c.seg.Ctx)
+	c.waiting = false
+	c.seg.mark = 0
+	if err == nil {
+		c.seg.start()
+		c.begun = c.seg.mark
+	}
+	return err
+}
+
+// refuse resolves the input whose call a limit does not let start.
+func (c *call[U]) refuse(err error) bool {
+	c.out.Attempt, c.out.Worker = 0, -1
+	if c.seg.Timed {
+		c.seg.mark = c.seg.Clock.Now()
+		c.out.Ended = c.seg.mark
+		c.seg.probe.Switch(engine.Idle, c.seg.mark)
+		c.seg.probe.Note(engine.Counts{Errors: 1})
+	}
+	return c.settle(err)
+}
+
+// give emits one output of a sequence, and reports whether it may go on.
+func (c *call[U]) give(u U) bool {
+	switch {
+	case !c.giving:
+		panic(engine.YieldedLate)
+	case !c.seg.Live():
+		c.seg.Cut()
+		c.giving = false
+		return false
+	}
+	c.seg.lap(&c.out.Run, &c.out.Ended)
+	c.out.Value = u
+	c.wanted = c.emit(&c.out)
+	if c.giving = c.wanted; c.wanted {
+		c.seg.start()
+	}
+	return c.wanted
+}
+
+// through notes that a sequence has ended.
+func (c *call[U]) through() {
+	if c.seg.probe != nil {
+		if c.wanted {
+			c.seg.lap(&c.out.Run, &c.out.Ended)
+		}
+		c.seg.probe.Ended(c.from, c.begun, c.begun+c.out.Run-c.ran, nil)
+	}
+}
+
+// end resolves the input after its call.
+func (c *call[U]) end(err error) bool {
+	c.seg.lap(&c.out.Run, &c.out.Ended)
+	if c.seg.probe != nil {
+		c.note(err)
+	}
+	if err == nil {
+		return c.emit(&c.out)
+	}
+	return c.settle(err)
+}
+
+// settle resolves an input that has failed.
+func (c *call[U]) settle(err error) bool {
+	if c.judge != nil && c.seg.Live() {
+		return c.judged(err)
+	}
+	return c.fail(err)
+}
+
+// note counts the call at hand.
+func (c *call[U]) note(err error) {
+	c.seg.probe.Ended(c.from, c.begun, c.begun+c.out.Run-c.ran, err)
+	n := engine.Counts{Retries: uint64(max(c.out.Attempt-1, 0))}
+	if err != nil {
+		n.Errors = 1
+	}
+	if n != (engine.Counts{}) {
+		c.seg.probe.Note(n)
+	}
+}
+
+// judged asks what becomes of a failed input. If the answer does not come back, the
+// input fails for that reason.
+func (c *call[U]) judged(err error) (wanted bool) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.seg.unwinding = true
+			wanted = c.fail(engine.Caught(recover()))
+		}
+	}()
+	failed := c.out
+	fate := c.judge(&failed, err)
+	returned = true
+	c.seg.mark = 0 // it has taken time
+	switch fate {
+	case engine.Skips:
+		c.seg.probe.Note(engine.Counts{Skipped: 1})
+		return true
+	case engine.Buried:
+		c.seg.probe.Note(engine.Counts{Dead: 1})
+		return true
+	default:
+		return c.fail(err)
+	}
+}
+
+// fail resolves the input with an error.
+func (c *call[U]) fail(err error) bool {
+	err = c.wrap(c.out.Index, err)
+	if !c.seg.Keep {
+		c.seg.Fail(err)
+		return false
+	}
+	c.out.Err = err
+	return c.emit(&c.out)
+}
+
+// failed resolves the input of a call that did not return. It does so while the
+// call unwinds, since after a Goexit nothing behind the call will run.
+func (c *call[U]) failed(recovered any) (wanted bool) {
+	c.seg.unwinding = true
+	err := engine.Caught(recovered)
+	if c.waiting {
+		c.waiting = false
+		return c.refuse(err)
+	}
+	return c.end(err)
+}
+
+// dropped ends an input that has no output.
+func (c *call[U]) dropped() bool {
+	c.seg.lap(&c.out.Run, &c.out.Ended)
+	if c.seg.probe != nil {
+		c.note(nil)
+	}
+	return true
+}

@@ -1,0 +1,214 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Plan is what a flow will do when it is run: its stages, how they are connected, and
+// what runs where. Making one runs nothing, and it does not follow what becomes of the
+// flow. It is a plain value: goroutines may share it as long as none writes to it, and
+// a copy has Stages in common with the original. The zero value has no stages.
+//
+// Its methods do not check it. In one that was made by hand, places in From that are
+// not before the stage itself count as not there.
+type Plan struct {
+	// Stages are in an order in which each comes behind those that it takes from,
+	// sources first, the terminal side last.
+	Stages []PlannedStage
+}
+
+// PlannedStage is one stage of a [Plan]. It is a plain value like the Plan.
+type PlannedStage struct {
+	// Name is what errors call the stage; where none was given, it is the Kind.
+	Name string
+	// Kind is what the stage does: "from", "map", "flatmap", "filter", "tap", "take",
+	// "batch", "merge", "zip", "broadcast", "route", "partition", "through" and so on.
+	Kind string
+	// From has the places in Plan.Stages of those that the stage takes from. A source
+	// has none.
+	From []int
+	// Group numbers what runs together: the stages of a group are fused into one chain
+	// of calls on one goroutine. A stage with workers is alone in its group. A fan-in
+	// ("merge", and the second half of a broadcast) hands over without a goroutine of
+	// its own.
+	Group int
+	// Workers is how many goroutines the stage has of its own. With 0 it runs on that
+	// of its group.
+	Workers int
+	// MaxWorkers is above Workers if the stage finds its number by itself, between the
+	// two.
+	MaxWorkers int
+	// Copies is how many of the stage run at once, in the lanes of a Partition, each
+	// with its own Workers, Window and Buffer. Elsewhere it is 1; 0 means the same.
+	Copies int
+	// Ordered says that outputs come in the order of the inputs.
+	Ordered bool
+	// Window is how many inputs may be in an ordered stage with workers at once, in
+	// flight and finished.
+	Window int
+	// Buffer is how many items may wait before the stage. With 0 it has no queue: it is
+	// called by the stages before it.
+	Buffer int
+	// Policies say what the stage does beside calling its function: "retry 3",
+	// "timeout 5s", "limit", "skip errors", "dead letters".
+	Policies []string
+	// Holds is the most items that may be in the stage, in hand and waiting, Copies
+	// included. It is -1 if the plan does not bound it.
+	Holds int
+}
+
+// InFlight returns the most items that may be under way at once in a run, which is the
+// sum of what the stages hold. bounded is false if at least one of them may hold any
+// number; then n is the sum of the others.
+func (p Plan) InFlight() (n int, bounded bool) {
+	bounded = true
+	for _, s := range p.Stages {
+		if s.Holds < 0 {
+			bounded = false
+			continue
+		}
+		n += s.Holds
+	}
+	return n, bounded
+}
+
+// inFlight says in words what InFlight returns.
+func (p Plan) inFlight() string {
+	switch n, bounded := p.InFlight(); {
+	case !bounded:
+		return "no bound on items under way"
+	case n == 1:
+		return "at most 1 item under way"
+	default:
+		return fmt.Sprintf("at most %d items under way", n)
+	}
+}
+
+// printable returns a text of the user as all pictures show it: on one line, without
+// control characters, and so that its ends can be seen.
+func printable(text string) string {
+	quoted := strconv.Quote(text)
+	switch {
+	case text == "", quoted != `"`+text+`"`, strings.TrimSpace(text) != text, strings.Contains(text, "  "):
+		return quoted
+	}
+	return text
+}
+
+func (s PlannedStage) title() string {
+	title := printable(s.Name)
+	if s.Kind != s.Name {
+		title += " (" + printable(s.Kind) + ")"
+	}
+	if s.Copies > 1 {
+		title += fmt.Sprintf(" x %d", s.Copies)
+	}
+	return title
+}
+
+// traits are what there is to say of a stage by itself. buffer is the one before it, or
+// 0 if that stands elsewhere.
+func (s PlannedStage) traits(buffer int) []string {
+	var all []string
+	switch {
+	case s.MaxWorkers > s.Workers:
+		all = append(all, fmt.Sprintf("%d to %d workers", s.Workers, s.MaxWorkers))
+	case s.Workers == 1:
+		all = append(all, "1 worker")
+	case s.Workers > 1:
+		all = append(all, fmt.Sprintf("%d workers", s.Workers))
+	}
+	if s.Ordered {
+		all = append(all, "ordered")
+	}
+	if s.Window > 0 {
+		all = append(all, fmt.Sprintf("window %d", s.Window))
+	}
+	if buffer > 0 {
+		all = append(all, bufferLabel(buffer))
+	}
+	for _, policy := range s.Policies {
+		all = append(all, printable(policy))
+	}
+	if s.Holds < 0 {
+		all = append(all, "unbounded")
+	}
+	return all
+}
+
+func bufferLabel(buffer int) string { return fmt.Sprintf("buffer %d", buffer) }
+
+func (s PlannedStage) hasWorkers() bool { return s.Workers > 0 || s.MaxWorkers > 0 }
+
+// planGraph is a plan with what its pictures have to look up.
+type planGraph struct {
+	Plan
+	from   [][]int // by stage: the valid ones of its From
+	to     [][]int // by stage: those that take from it
+	group  []int   // by stage: its place in groups
+	groups [][]int // the stages of each group, in the order in which the groups begin
+}
+
+func newPlanGraph(p Plan) *planGraph {
+	n := len(p.Stages)
+	g := &planGraph{Plan: p, from: make([][]int, n), to: make([][]int, n), group: make([]int, n)}
+	places := map[int]int{}
+	for i, s := range p.Stages {
+		for _, from := range s.From {
+			if from >= 0 && from < i {
+				g.from[i] = append(g.from[i], from)
+				g.to[from] = append(g.to[from], i)
+			}
+		}
+		place, known := places[s.Group]
+		if !known {
+			place = len(g.groups)
+			places[s.Group] = place
+			g.groups = append(g.groups, nil)
+		}
+		g.group[i] = place
+		g.groups[place] = append(g.groups[place], i)
+	}
+	return g
+}
+
+// called reports whether to is called by from, without a hand-over between the two.
+func (g *planGraph) called(from, to int) bool {
+	return g.group[from] == g.group[to] && slices.Contains(g.from[to], from)
+}
+
+// fusedWith returns the stage that i is fused to, which is the one that calls it if
+// there is one, or -1 if i is the first of its group.
+func (g *planGraph) fusedWith(i int) int {
+	for _, from := range g.from[i] {
+		if g.called(from, i) {
+			return from
+		}
+	}
+	if first := g.groups[g.group[i]][0]; first != i {
+		return first
+	}
+	return -1
+}
+
+// diagramLines are what stands in a node of a diagram. The buffer is on the edge if
+// there is one edge only; several of them share it, so that it stands in the node.
+func (g *planGraph) diagramLines(i int) []string {
+	s := g.Stages[i]
+	buffer := 0
+	if len(g.from[i]) != 1 {
+		buffer = s.Buffer
+	}
+	return append([]string{s.title()}, s.traits(buffer)...)
+}
+
+// edgeLabel is what stands on the edges to a stage, or "" for nothing.
+func (g *planGraph) edgeLabel(to int) string {
+	if buffer := g.Stages[to].Buffer; buffer > 0 && len(g.from[to]) == 1 {
+		return bufferLabel(buffer)
+	}
+	return ""
+}

@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Mermaid returns the plan as a flowchart in the language of Mermaid, which GitHub and
+// GitLab draw where it stands in a code block of that name. A source has round ends, a
+// stage with workers double sides, and any other one round corners; those that are
+// fused share a frame. A buffer is written at the connection, or in the stage itself if
+// several connections share it. What [Plan.InFlight] returns is a comment. Names may
+// contain anything. The text ends with a newline, and the same plan has the same text
+// always.
+func (p Plan) Mermaid() string {
+	g := newPlanGraph(p)
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	fmt.Fprintf(&b, "    %%%% %s\n", p.inFlight())
+	for n, group := range g.groups {
+		indent := "    "
+		if len(group) > 1 {
+			fmt.Fprintf(&b, "    subgraph fused%d[\"fused\"]\n", n)
+			indent += indent
+		}
+		for _, i := range group {
+			opening, closing := g.mermaidShape(i)
+			fmt.Fprintf(&b, "%ss%d%s\"%s\"%s\n", indent, i, opening, mermaidLines(g.diagramLines(i)), closing)
+		}
+		if len(group) > 1 {
+			b.WriteString("    end\n")
+		}
+	}
+	for to := range p.Stages {
+		arrow := "-->"
+		if label := g.edgeLabel(to); label != "" {
+			arrow += `|"` + label + `"|`
+		}
+		for _, from := range g.from[to] {
+			fmt.Fprintf(&b, "    s%d %s s%d\n", from, arrow, to)
+		}
+	}
+	return b.String()
+}
+
+func (g *planGraph) mermaidShape(i int) (opening, closing string) {
+	switch {
+	case len(g.from[i]) == 0:
+		return "([", "])"
+	case g.Stages[i].hasWorkers():
+		return "[[", "]]"
+	default:
+		return "(", ")"
+	}
+}
+
+func mermaidLines(lines []string) string {
+	for i, line := range lines {
+		lines[i] = mermaidEscape(line)
+	}
+	return strings.Join(lines, "<br/>")
+}
+
+// mermaidEscape writes a text so that it can stand between double quotes. Labels are
+// read as Markdown and as HTML, with exceptions that differ from version to version. So
+// only what has no meaning in any of them is left as it is, and all else becomes an
+// entity code, which is a number sign where HTML has an ampersand too.
+//
+// That does not do for what Mermaid looks for after it has decoded these: a backslash
+// with an n, formulas between pairs of dollar signs, icons such as fa:fa-car, and the
+// form into which it brings entity codes itself, with a degree sign and a pilcrow. An
+// invisible character keeps it from finding them.
+func mermaidEscape(text string) string {
+	const wordJoiner = '\u2060'
+	var b strings.Builder
+	code := func(r rune) { fmt.Fprintf(&b, "#%d;", r) }
+	for _, r := range text {
+		switch {
+		case r == ' ', r == ',', r == '(', r == ')', unicode.IsLetter(r), unicode.IsDigit(r):
+			b.WriteRune(r)
+		case r == '\\', r == '$', r == ':', r == '¶':
+			code(r)
+			code(wordJoiner)
+		case r == '°':
+			code(wordJoiner)
+			code(r)
+		default:
+			code(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,163 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/millstream-go/millstream/internal/engine"
+	"github.com/millstream-go/millstream/internal/retry"
+	"github.com/millstream-go/millstream/result"
+)
+
+// ErrorPolicy says what becomes of an input that has failed: [FailFast], [Skip] or a
+// [DeadLetter].
+type ErrorPolicy interface{ errorPolicy() }
+
+// ErrorMode is an [ErrorPolicy] without anything beside it.
+type ErrorMode uint8
+
+const (
+	// FailFast leaves it to the terminal: the fail-fast ones end the run with the failure,
+	// and Results gives it as a result. The default.
+	FailFast ErrorMode = iota
+	// Skip drops the input and goes on. The [Report] counts it.
+	Skip
+)
+
+func (ErrorMode) errorPolicy() {}
+
+// String returns the name of the mode.
+func (m ErrorMode) String() string {
+	switch m {
+	case FailFast:
+		return "FailFast"
+	case Skip:
+		return "Skip"
+	}
+	return fmt.Sprintf("ErrorMode(%d)", uint8(m))
+}
+
+// DeadLetter drops the input and goes on, as [Skip] does, but calls fn first, on the
+// goroutine of the call that failed: so several may call it at once, and the stage is
+// held up as long as it takes. If fn panics or calls [runtime.Goexit], that is the failure
+// of the input, and the terminal's business.
+func DeadLetter(fn func(Letter)) ErrorPolicy { return deadLetter(fn) }
+
+type deadLetter func(Letter)
+
+func (deadLetter) errorPolicy() {}
+
+// Letter tells of an input that has failed; see [DeadLetter]. It is a plain value.
+type Letter struct {
+	Stage    string        // the name of the stage
+	Index    int           // place of the input in the source, from 0
+	Input    any           // what the function was called with
+	Err      error         // what it returned last, or a *result.PanicError, or [ErrGoexit]
+	Attempts int           // calls made; 0: a [Limit] refused it
+	Timing   result.Timing // up to the failure, through all stages
+}
+
+// lost returns what decides on failed inputs; nil if the terminal does.
+func lost[T, U any](c *config, clock engine.Clock) func(T, *item[U], error) engine.Fate {
+	switch {
+	case c.skips:
+		return func(T, *item[U], error) engine.Fate { return engine.Skips }
+	case c.letters != nil:
+		return func(in T, failed *item[U], err error) engine.Fate {
+			failed.Ended = max(failed.Ended, failed.Queued)
+			c.letters(Letter{
+				Stage: c.name, Index: failed.Index, Input: in, Err: err,
+				Attempts: int(failed.Attempt), Timing: failed.Result(clock).Timing,
+			})
+			return engine.Buried
+		}
+	}
+	return nil
+}
+
+// calls are the policies on the calls of a stage in one run.
+type calls struct {
+	limits []Waiter
+	retry  *retry.Retrier
+}
+
+// open returns the policies for one run.
+func (c *config) open() *calls {
+	p := &calls{limits: c.limits}
+	if c.retry != nil {
+		p.retry = retry.New(retry.Policy(*c.retry))
+	}
+	return p
+}
+
+// before waits for the limits.
+func (p *calls) before(ctx context.Context) error {
+	for _, limit := range p.limits {
+		if err := limit.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again makes the calls for an input and counts them.
+func (p *calls) again(ctx context.Context, made *int32, call func() error) error {
+	p.retry.First()
+	for {
+		err := call()
+		if err == nil || err == engine.ErrSkip { //nolint:errorlint // it comes as it is, or not at all
+			return err
+		}
+		wait, ok := p.retry.Next(err, int(*made))
+		if !ok {
+			return err
+		}
+		if cut := p.retry.Sleep(ctx, wait); cut != nil {
+			return fmt.Errorf("%w; no retry: %w", err, cut)
+		}
+		if limit := p.before(ctx); limit != nil {
+			return limit
+		}
+		*made++
+	}
+}
+
+// timed gives each call of fn its own context if there is a timeout.
+func timed[T, U any](c *config, fn engine.Func[T, U]) engine.Func[T, U] {
+	if c.timeout == 0 {
+		return fn
+	}
+	who := "pipeline: stage " + c.name
+	return func(ctx context.Context, v T) (U, error) {
+		ctx, cancel := retry.WithTimeout(ctx, c.timeout, who)
+		defer cancel()
+		return fn(ctx, v)
+	}
+}
+
+// timedFlat is timed for a function whose sequence is part of the call.
+func timedFlat[T, U any](c *config, fn engine.FlatFunc[T, U]) engine.FlatFunc[T, U] {
+	if c.timeout == 0 {
+		return fn
+	}
+	who := "pipeline: stage " + c.name
+	return func(ctx context.Context, v T) (iter.Seq[U], error) {
+		ctx, cancel := retry.WithTimeout(ctx, c.timeout, who)
+		given := false
+		defer func() {
+			if !given {
+				cancel()
+			}
+		}()
+		seq, err := fn(ctx, v)
+		if err != nil || seq == nil {
+			return nil, err
+		}
+		given = true
+		return func(yield func(U) bool) {
+			defer cancel()
+			seq(yield)
+		}, nil
+	}
+}

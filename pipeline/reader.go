@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// FromFunc returns a flow of what next returns, until its error is [io.EOF]; that value
+// does not count. Any other error ends the source as a failure. next is called by one
+// goroutine at a time; its context ends with the run, and also when the run drains (see
+// [Drain]): what it returns then without an error is still passed on, and an error that is
+// the context's, or its cause, is none.
+//
+// A function of this kind mostly has a place in what it reads. So the flow serves one run
+// only: another one gives [ErrSourceUsed]. A nil next panics.
+func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
+	if next == nil {
+		panic("pipeline: FromFunc: nil function")
+	}
+	return newSource("from", once(func(g *giver[T]) error {
+		ctx, cancel := context.WithCancelCause(g.seg.Ctx)
+		defer cancel(context.Canceled)
+		if intake := g.seg.run.intake; intake != nil {
+			stop := context.AfterFunc(intake, func() { cancel(context.Cause(intake)) })
+			defer stop()
+		}
+		for g.open() {
+			v, err := next(ctx)
+			switch {
+			case err == nil:
+				if !g.give(v) {
+					return nil
+				}
+			case errors.Is(err, io.EOF):
+				return nil
+			case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
+				g.open() // it notes that the run is not complete, unless it drains
+				return nil
+			default:
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// maxLine is how long a line may be if nothing is said, in bytes.
+const maxLine = 1 << 20
+
+// Lines returns a flow of the lines of r, without "\n" or "\r\n" at their ends. The index
+// of a line is its number, from 0. limit is how long a line may be, in bytes; the default is 1
+// MiB. A longer one is a failure, [bufio.ErrTooLong], and ends the source, as does an error
+// of r. A Read that blocks cannot be interrupted, and the run waits for it. The flow serves
+// one run only: another one gives [ErrSourceUsed]. Its kind is "lines". A nil r and a limit
+// below 1 panic.
+func Lines(r io.Reader, limit ...int) Flow[string] {
+	most := maxLine
+	switch {
+	case r == nil:
+		panic("pipeline: Lines: nil reader")
+	case len(limit) > 1:
+		panic("pipeline: Lines: more than one limit")
+	case len(limit) == 1:
+		most = limit[0]
+	}
+	if most < 1 {
+		panic(fmt.Sprintf("pipeline: Lines: limit %d: want at least 1", most))
+	}
+	return newSource("lines", once(func(g *giver[string]) error {
+		lines := bufio.NewScanner(r)
+		// The scanner counts the end of the line in, and wants one byte more than it holds.
+		lines.Buffer(nil, min(most, math.MaxInt-3)+3)
+		for g.open() && lines.Scan() {
+			if len(lines.Bytes()) > most {
+				return bufio.ErrTooLong
+			}
+			if !g.give(lines.Text()) {
+				return nil
+			}
+		}
+		return lines.Err()
+	}))
+}

@@ -1,0 +1,365 @@
+package pipeline
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// measured is what a stage has done in an interval.
+type measured struct {
+	elapsed time.Duration // length of the interval
+	done    int           // calls that ended in it
+	busy    time.Duration // time its workers spent in calls: summed over workers, calls still under way included
+	blocked time.Duration // time they waited for room behind them, summed
+	workers int           // how many there could be during the interval
+	waiting int           // inputs that waited in its queue at the end of the interval
+}
+
+// tuner finds how many workers a stage should have. It is a plain state machine:
+// next takes in what was measured, and the caller owns clock and goroutines. It is
+// not safe for concurrent use, and newTuner makes it.
+//
+// Two ideas, one for each state that the stage can be in:
+//
+//   - The workers are idle or blocked at times. Then the source or the stage behind is
+//     the limit, and busy time over elapsed time is how many workers the load needs,
+//     which is Little's law. The tuner keeps that with a reserve.
+//   - The workers are busy all the time. Then only a try shows what more of them, or
+//     fewer, would do: hill climbing on throughput, as in the thread pool of .NET. Steps
+//     are a doubling while that pays and a quarter afterwards. A try that gains little
+//     is taken back, and the next one comes later, twice as late each time.
+//
+// A try that gains a part of what it should also says where the gain ended: with
+// throughput in proportion to the workers up to there, it is at lo*rate(hi)/rate(lo).
+// Going there at once replaces a bisection.
+//
+// Turned down: the wave that .NET lays over the number of workers to filter out noise,
+// since it never comes to rest and needs tens of intervals; Vegas and the gradient
+// limiters of Netflix, since they take a longer call for a sign of congestion, and in a
+// pipeline it is as often an input that is larger; and AIMD, which needs an error as
+// the sign of too much, and a stage that has too many workers is slow without one.
+type tuner struct {
+	min, max int
+	n        int
+	why      string // the last decision, in a few words
+
+	plan    []move  // what to try, the try under way first
+	base    int     // the workers before the try under way; n if there is none
+	was     float64 // the rate of base, in calls a second
+	sure    int     // of how many observations
+	up      bool    // the last try was one of more
+	rest    int     // observations until the next try
+	backoff int     // the rest when plan is through
+
+	open    span    // what was measured since the last observation
+	seen    int     // observations in a row of n busy workers
+	rate    float64 // their mean
+	odd     int     // how many of the last are far above the mean; below it if negative
+	call    float64 // how long a call takes, in seconds; 0: not known yet
+	silence float64 // how long all workers may be in calls with none ending, in seconds
+
+	calm  int // how many intervals in a row must show too many workers
+	low   int // how many have
+	need  int // the tunerMost that one of these asked for
+	since int // intervals since there were fewer workers for that reason; -1: there were more since
+	slack int // intervals in a row in which workers were not busy all the time
+}
+
+// move is a try: more workers or fewer, by a factor of 2 or, if fine, of 1.25.
+type move struct{ up, fine bool }
+
+// span is a sum of intervals, in floating point, which cannot overflow. quiet is how
+// much of its end has gone by without the end of a call.
+type span struct{ elapsed, quiet, done, busy float64 }
+
+func (s *span) add(elapsed, done, busy float64) {
+	if s.quiet += elapsed; done > 0 {
+		s.quiet = 0
+	}
+	s.elapsed, s.done, s.busy = s.elapsed+elapsed, s.done+done, s.busy+busy
+}
+
+const (
+	tunerFirst    = 100 * time.Millisecond // the interval before the first call of next
+	tunerShortest = 50 * time.Millisecond  // below it the scheduler is tunerMost of what is measured
+	tunerLongest  = 10 * time.Second
+
+	tunerRest, tunerMost = 8, 64 // bounds of backoff
+	tunerMean     = 4     // observations for a mean that decides on a fine step
+	tunerCalm  = 3
+)
+
+// newTuner returns a tuner that begins with least workers. 1 <= least <= tunerMost.
+func newTuner(least, atMost int) *tuner {
+	t := &tuner{
+		min: least, max: atMost, n: least, base: least, why: "no measurement yet",
+		rest: 1, backoff: tunerRest, silence: tunerFirst.Seconds(), calm: tunerCalm, since: -1,
+	}
+	t.plan = []move{{up: true}, {up: true, fine: true}}
+	return t
+}
+
+// workers returns how many workers there are to be now.
+func (t *tuner) workers() int { return t.n }
+
+// String returns the reason for that number.
+func (t *tuner) String() string { return t.why }
+
+// next takes in an interval, which may change workers, and returns how long the next
+// one is to be. An interval without length, or with another number of workers than was
+// asked for, says nothing and is dropped.
+func (t *tuner) next(m measured) (wait time.Duration) {
+	switch {
+	case t.min == t.max:
+		t.why = "held: the least and the tunerMost are the same"
+		return tunerLongest
+	case m.elapsed <= 0 || m.workers != t.n:
+		t.open = span{}
+		return t.wait()
+	}
+	elapsed, busy := m.elapsed.Seconds(), max(0, m.busy.Seconds())
+	capacity := elapsed * float64(t.n)
+	blocked := m.blocked.Seconds() >= 0.1*capacity
+	if t.since >= 0 {
+		t.since = min(t.since+1, tunerMost)
+	}
+	t.open.add(elapsed, float64(max(0, m.done)), busy)
+	switch {
+	case blocked || busy < 0.9*capacity && m.waiting < t.n:
+		t.know()
+		t.fit(busy/elapsed, blocked)
+	case t.open.done >= t.enough():
+		t.know()
+		t.observe(t.open.done / t.open.elapsed)
+		t.open = span{}
+	case busy >= 0.9*capacity && m.waiting > 0 && t.open.quiet >= max(t.silence, 8*t.call):
+		t.guess()
+	}
+	return t.wait()
+}
+
+// wait returns the length of the next interval: some calls for each worker, more of them
+// where a mean has to be exact, and twice as long as all before while too few have ended.
+func (t *tuner) wait() time.Duration {
+	calls := max(4, 32/float64(t.n))
+	if t.exact() {
+		calls = max(16, 64/float64(t.n))
+	}
+	d := max(t.call*calls, t.open.elapsed)
+	if t.call == 0 {
+		d = max(d, t.silence-t.open.elapsed)
+	}
+	return time.Duration(1e9 * min(max(d, tunerShortest.Seconds()), tunerLongest.Seconds()))
+}
+
+// exact reports whether the next observation is part of a mean: for a small step, or for
+// what is compared with one.
+func (t *tuner) exact() bool {
+	return t.slack == 0 && (t.rest > 0 || t.base != t.n && t.plan[0].fine)
+}
+
+// enough returns how many calls make an observation.
+func (t *tuner) enough() float64 {
+	if t.exact() {
+		return 2 * float64(t.n)
+	}
+	return float64(t.n)
+}
+
+// know notes how long calls take.
+func (t *tuner) know() {
+	if t.open.done > 0 {
+		t.call, t.silence = t.open.busy/t.open.done, tunerFirst.Seconds()
+	}
+}
+
+// fit adapts the workers to a load that does not keep them busy. load is how many were
+// in calls, in the mean.
+func (t *tuner) fit(load float64, blocked bool) {
+	t.open, t.seen, t.odd = span{}, 0, 0
+	t.rest, t.slack = max(0, t.rest-1), min(t.slack+1, tunerMost)
+	enough := t.bounded(math.Ceil(load/0.8 - 0.01))
+	limit := "the input"
+	if blocked {
+		limit = "the stage behind"
+	}
+	if t.base != t.n { // the try under way is decided
+		enough = min(max(enough, min(t.base, t.n)), max(t.base, t.n))
+		t.why = fmt.Sprintf("held: %d workers are enough, %s is the limit", enough, limit)
+		if enough == t.base {
+			t.plan, t.up = nil, false // up again, and not down, while there may be a load to come
+			t.stay()
+			return
+		}
+		t.begin(enough, 0, move{up: true}, move{up: true, fine: true})
+		return
+	}
+	if enough >= t.n || load > 0.65*float64(t.n) {
+		t.low, t.need = 0, 0
+		return
+	}
+	t.low, t.need = t.low+1, max(t.need, enough)
+	if t.low >= t.calm {
+		t.why = fmt.Sprintf("fewer: %d workers are enough, %s is the limit", t.need, limit)
+		t.begin(t.need, 0, move{up: true}, move{up: true, fine: true})
+		t.since = 0
+	}
+}
+
+// observe takes in the rate of busy workers.
+func (t *tuner) observe(rate float64) {
+	if t.slack > 0 { // once is no sign of more work to come
+		t.rest = max(2, t.rest)
+	}
+	if t.slack >= tunerRest { // but it is something new
+		t.rest, t.backoff, t.plan = 2, tunerRest, []move{{up: true}, {up: true, fine: true}}
+	}
+	t.slack, t.low, t.need = 0, 0, 0
+	if t.changed(rate) {
+		t.why = fmt.Sprintf("the rate of %d workers has changed", t.n)
+		t.begin(t.n, 0, move{up: true}, move{}, move{up: true, fine: true})
+	}
+	if t.seen++; t.seen <= 2 {
+		t.rate = rate // the first has calls in it that began with another number of workers
+	} else if t.odd == 0 {
+		t.rate += (rate - t.rate) / float64(min(t.seen-1, tunerRest))
+	}
+	if t.base != t.n {
+		t.judge()
+	} else {
+		t.rest = max(0, t.rest-1)
+	}
+	if t.base == t.n && t.rest == 0 {
+		t.try()
+	}
+}
+
+// changed reports whether the last three rates were a quarter above the mean, or below.
+func (t *tuner) changed(rate float64) bool {
+	switch {
+	case t.base != t.n || t.seen < 2:
+		t.odd = 0
+	case rate > 1.25*t.rate:
+		t.odd = max(t.odd, 0) + 1
+	case rate < t.rate/1.25:
+		t.odd = min(t.odd, 0) - 1
+	default:
+		t.odd = 0
+	}
+	return t.odd == 3 || t.odd == -3
+}
+
+// try begins the first try of plan that leads anywhere.
+func (t *tuner) try() {
+	for ; len(t.plan) > 0; t.plan = t.plan[1:] {
+		factor := 2.0
+		if t.plan[0].fine {
+			factor = 1.25
+		}
+		to := t.bounded(math.Floor(float64(t.n) / factor))
+		if t.plan[0].up {
+			to = t.bounded(math.Ceil(float64(t.n) * factor))
+		}
+		if to == t.n {
+			continue
+		}
+		if t.up = to > t.n; t.up && t.since >= 0 {
+			switch {
+			case t.since < 2*t.calm: // it was too early to have fewer
+				t.calm = min(2*t.calm, tunerMost)
+			case t.since == tunerMost:
+				t.calm = tunerCalm
+			}
+			t.since = -1
+		}
+		t.base, t.was, t.sure = t.n, t.rate, t.seen
+		t.set(to)
+		return
+	}
+	t.was, t.sure = t.rate, t.seen
+	t.stay()
+}
+
+// judge ends the try under way once enough of it has been seen.
+func (t *tuner) judge() {
+	this := t.plan[0]
+	lo, hi, slow, fast := t.base, t.n, t.was, t.rate
+	if !this.up {
+		lo, hi, slow, fast = hi, lo, fast, slow
+	}
+	gain, should := fast/slow-1, float64(hi)/float64(lo)-1
+	full := gain >= 0.7*should
+	if this.fine && t.seen < tunerMean || !this.fine && t.seen < 3 && !full {
+		return
+	}
+	best := lo
+	switch pays := gain >= max(should/4, 0.1); {
+	case full, pays && !this.up:
+		best = hi
+	case pays:
+		best = min(hi, t.bounded(math.Ceil(float64(lo)*(1+gain)-0.3)))
+	}
+	switch best {
+	case t.base:
+		t.why = fmt.Sprintf("held: %d workers were no faster than %d", hi, lo)
+		if !this.up {
+			t.why = fmt.Sprintf("held: %d workers were slower than %d", lo, hi)
+		}
+		t.plan = t.plan[1:]
+		t.stay()
+	case t.n:
+		rate := t.rate
+		t.why = fmt.Sprintf("more: %d workers were faster than %d", hi, lo)
+		if !this.up {
+			t.why = fmt.Sprintf("fewer: %d workers were as fast as %d", lo, hi)
+		}
+		t.begin(best, 0, move{up: this.up}, move{up: this.up, fine: true})
+		t.rate = rate
+	default:
+		t.why = fmt.Sprintf("between: %d workers were faster than %d, but not by as much", hi, lo)
+		t.begin(best, tunerMean, move{up: this.up, fine: true})
+	}
+}
+
+// stay goes back to where the last try began, for a while. When plan is through, that
+// is longer each time, and a small step the other way comes next.
+func (t *tuner) stay() {
+	t.set(t.base)
+	t.rate, t.seen, t.rest = t.was, t.sure, tunerMean
+	if len(t.plan) == 0 {
+		t.rest, t.backoff = t.backoff, min(2*t.backoff, tunerMost)
+		t.up = !t.up
+		t.plan = []move{{up: t.up, fine: true}}
+	}
+}
+
+// guess has more workers although nothing is known about what they do: all are in calls
+// of which none has ended. Half as many more each time, and twice as late: calls of a
+// second are met by a handful of workers, calls of half a minute by dozens.
+func (t *tuner) guess() {
+	to := t.bounded(math.Ceil(1.5 * float64(t.n)))
+	if to == t.n {
+		return
+	}
+	t.why = fmt.Sprintf("more: no call of %d workers has ended yet", t.n)
+	t.silence = min(2*t.silence, tunerLongest.Seconds())
+	t.begin(to, 1, move{up: true}, move{}, move{up: true, fine: true})
+}
+
+// begin goes to n workers, and to what is to be tried from there after a rest.
+func (t *tuner) begin(n, rest int, plan ...move) {
+	t.base, t.rest, t.plan, t.backoff = n, rest, plan, tunerRest
+	t.set(n)
+}
+
+func (t *tuner) set(n int) { t.n, t.open, t.seen, t.odd, t.low, t.need = n, span{}, 0, 0, 0, 0 }
+
+// bounded returns n between min and max. The comparison comes before the conversion,
+// since a large float64 has no int.
+func (t *tuner) bounded(n float64) int {
+	if n >= float64(t.max) {
+		return t.max
+	}
+	return max(t.min, int(n))
+}

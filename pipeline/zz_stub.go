@@ -1,0 +1,4 @@
+package pipeline
+
+func (s Snapshot) String() string               { return "" }
+func (s Snapshot) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
