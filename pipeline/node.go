@@ -15,6 +15,7 @@ type node struct {
 	id    *int // of a port, and of the fan whose port it is
 	lanes int  // of a partition
 	keeps int  // inputs that the step itself holds back; -1: any number
+	apart bool // with roleQueued: on a goroutine of its own, with a queue behind it
 	meter *engine.Meter
 }
 
@@ -110,7 +111,7 @@ func (p *planner) flatten(n *node, copies int) outlet {
 		s.Holds = copies * (s.Buffer + before.producers*heldBack(s.Buffer) + n.inHand())
 		return outlet{from: p.add(s, n), buffer: n.buffer, producers: n.most}
 	case roleQueued:
-		s.Group, s.Buffer = p.newGroup(), n.buffer
+		s.Group, s.Buffer = p.newGroup(), n.buffer*len(n.ups)
 	case roleFused, roleSource, roleFan, rolePort:
 		s.Group = before.group
 		if s.Group == 0 {
@@ -125,7 +126,11 @@ func (p *planner) flatten(n *node, copies int) outlet {
 	} else {
 		s.Holds = copies * (s.Holds + n.keeps + 1)
 	}
-	return outlet{from: p.add(s, n), group: s.Group, buffer: n.behind(), producers: 1}
+	out := outlet{from: p.add(s, n), group: s.Group, buffer: n.buffer, producers: 1}
+	if n.apart {
+		out.group, out.producers = 0, 2
+	}
+	return out
 }
 
 // fan adds a step that hands out to branches, and the branches.
@@ -170,9 +175,6 @@ func (n *node) stage(from []int, copies int) PlannedStage {
 	}
 	return s
 }
-
-// behind is the size of the queue behind a sequential step, if there is one.
-func (n *node) behind() int { return defaultBuffer }
 
 // heldBack is how many items one producer, or one taker, of a queue holds outside of it.
 func heldBack(buffer int) int { return min(engine.MaxChunk, buffer) }

@@ -217,12 +217,7 @@ func OnError(policy ErrorPolicy) StageOption {
 // configure makes the configuration of a step that takes any option.
 func configure(kind string, opts []StageOption) config {
 	c := config{kind: kind, name: kind}
-	for _, opt := range opts {
-		if opt == nil {
-			c.refuse("nil option")
-		}
-		opt(&c)
-	}
+	c.apply(opts)
 	if c.workers > 0 && c.window > 0 && c.window < c.most {
 		c.refuse(fmt.Sprintf("Ordered(%d) is below Workers(%d)", c.window, c.most))
 	}
@@ -237,6 +232,15 @@ func configure(kind string, opts []StageOption) config {
 		c.window = max(c.window, c.most)
 	}
 	return c
+}
+
+func (c *config) apply(opts []StageOption) {
+	for _, opt := range opts {
+		if opt == nil {
+			c.refuse("nil option")
+		}
+		opt(c)
+	}
 }
 
 // without refuses options that make no sense for the step, for a reason.

@@ -19,3 +19,6 @@ func (c Clock) Now() int64 { return int64(time.Since(c.epoch)) }
 
 // Time turns a reading of Now into a time of day.
 func (c Clock) Time(reading int64) time.Time { return c.epoch.Add(time.Duration(reading)) }
+
+// Reading is the reading of Now at a time of day.
+func (c Clock) Reading(t time.Time) int64 { return int64(t.Sub(c.epoch)) }
