@@ -7,6 +7,7 @@ require (
 	github.com/mattn/go-isatty v0.0.24
 	github.com/millstream-go/millstream v0.0.0
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/image v0.44.0
 )
 
 require (

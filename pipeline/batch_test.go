@@ -11,6 +11,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // waits are the two ways to run a batch; with no trickle they give the same.
@@ -47,7 +48,7 @@ func arrivals(t *testing.T, f pipeline.Flow[[]int]) []arrival {
 }
 
 func TestBatchSizes(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, wait := range waits {
 		for _, s := range stages {
 			for _, n := range []int{0, 1, 2, 3, 4, 64, 65, 300} {
@@ -153,7 +154,7 @@ func TestASlowReceiverGetsFullBatches(t *testing.T) {
 
 // A failed input is passed on by itself, and is in no slice.
 func TestFailuresPassABatchByThemselves(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, wait := range waits {
 		for _, s := range stages {
 			f := pipeline.Map(pipeline.From(upTo(10)), failAt(4), s.opts...)
@@ -183,7 +184,7 @@ func TestFailuresPassABatchByThemselves(t *testing.T) {
 // Each slice belongs to who receives it: neither a write nor an append is seen by
 // anybody else.
 func TestABatchBelongsToItsReceiver(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, wait := range waits {
 		for _, size := range []int{1, 3, 2000} {
 			var kept [][]int
@@ -238,7 +239,7 @@ func TestAFailureEndsABatchThatWaits(t *testing.T) {
 
 // A source that panics behind a batch that waits: what was gathered and the failure.
 func TestASourceThatPanicsBeforeABatch(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, wait := range waits {
 		f := pipeline.From(func(yield func(int) bool) {
 			_ = yield(0) && yield(1)

@@ -13,13 +13,14 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 var errStop = errors.New("stop")
 
 // A context that has ended before the run pulls nothing and calls nothing.
 func TestCancelBeforeTheStartPullsNothing(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errStop)
 	c := make(chan int, 1)
@@ -52,8 +53,8 @@ func TestCancelInTheMiddle(t *testing.T) {
 		testkit.Bubble(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			var over, late atomic.Bool
-			var g gauge
-			f := pipeline.Map(pipeline.From(naturals), gauged(&g, func(ctx context.Context, v int) (int, error) {
+			var g pipelinetest.Gauge
+			f := pipeline.Map(pipeline.From(naturals), pipelinetest.Gauged(&g, func(ctx context.Context, v int) (int, error) {
 				if over.Load() {
 					late.Store(true)
 				}
@@ -71,7 +72,7 @@ func TestCancelInTheMiddle(t *testing.T) {
 			err := f.Run(ctx)
 			assert.Equal(t, time.Minute, time.Since(start))
 			assert.False(t, late.Load())
-			assert.Zero(t, g.now.Load())
+			assert.Zero(t, g.Running())
 			assert.Equal(t, errStop, err, s.name)
 		})
 	}
@@ -92,7 +93,7 @@ func TestADeadlineIsTheCause(t *testing.T) {
 
 // A flow that is through gives nil although its context has ended right behind.
 func TestAFlowThatIsThroughIsNoFailure(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		ctx, cancel := context.WithCancel(t.Context())
 		f := pipeline.Map(pipeline.From(func(yield func(int) bool) {
@@ -116,7 +117,7 @@ func TestAFlowThatIsThroughIsNoFailure(t *testing.T) {
 
 // A function that cancels the run is the last one to be called.
 func TestAFunctionThatCancelsIsTheLastToBeCalled(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		if s.workers > 1 {
 			continue // others may be in flight
@@ -140,7 +141,7 @@ func TestAFunctionThatCancelsIsTheLastToBeCalled(t *testing.T) {
 }
 
 func TestAForEachThatCancelsIsTheLastToBeCalled(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		calls := 0
@@ -158,7 +159,7 @@ func TestAForEachThatCancelsIsTheLastToBeCalled(t *testing.T) {
 // The context that functions get carries the values of the terminal's and ends
 // with the run.
 func TestFunctionsGetTheTerminalsContext(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	type key struct{}
 	for _, s := range stages {
 		var kept atomic.Value

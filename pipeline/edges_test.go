@@ -16,6 +16,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // The first items of a run were held back until four of them had come: a queue
@@ -89,7 +90,7 @@ func wantExit(n, bad int, stage string) []outcome[int] {
 // After a Goexit in a Map or Filter between two pools the next item that went well
 // ended the run: everything behind it was lost without a word.
 func TestGoexitBetweenPoolsLosesNothing(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for kind, step := range map[string]func(pipeline.Flow[int]) pipeline.Flow[int]{
 		"map":     func(f pipeline.Flow[int]) pipeline.Flow[int] { return pipeline.Map(f, leaveAt(3)) },
 		"flatmap": func(f pipeline.Flow[int]) pipeline.Flow[int] { return pipeline.FlatMap(f, leaveFlatAt(3)) },
@@ -114,7 +115,7 @@ func leaveFlatAt(bad int) func(context.Context, int) (iter.Seq[int], error) {
 // The last, short slice of a Batch on a goroutine that Goexit had ended was lost:
 // the goroutine in its place went on with the items, but not with the end.
 func TestGoexitBetweenPoolsKeepsTheLastBatch(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, wait := range waits {
 		f := hop(10, func(f pipeline.Flow[int]) pipeline.Flow[int] {
 			f = pipeline.FlatMap(f, leaveFlatAt(3))
@@ -136,7 +137,7 @@ func TestGoexitBetweenPoolsKeepsTheLastBatch(t *testing.T) {
 // Behind a Goexit between two pools a Take in the same place had let go of its
 // steps: what came then was canceled with an inner error, "run is over".
 func TestGoexitBetweenPoolsDoesNotEndATake(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := hop(10, func(f pipeline.Flow[int]) pipeline.Flow[int] {
 		return pipeline.FlatMap(f, leaveFlatAt(3)).Take(8)
 	})
@@ -146,7 +147,7 @@ func TestGoexitBetweenPoolsDoesNotEndATake(t *testing.T) {
 // What a Batch had gathered was lost when a Goexit ended the source that it is fused
 // with: these values were in front of it.
 func TestGoexitWithTheSourceKeepsWhatABatchHas(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	stage := pipeline.Map(pipeline.From(upTo(10)), leaveAt(6))
 	source := pipeline.From(func(yield func(int) bool) {
 		for i := range 6 {
@@ -171,7 +172,7 @@ func TestGoexitWithTheSourceKeepsWhatABatchHas(t *testing.T) {
 // A panic of a deferred function during a Goexit can be recovered, but the goroutine
 // ends all the same.
 func TestAPanicWithinAGoexitIsNoSurprise(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	both := func(_ context.Context, v int) (int, error) {
 		if v == 3 {
 			defer panic("deferred")
@@ -191,7 +192,7 @@ func TestAPanicWithinAGoexitIsNoSurprise(t *testing.T) {
 
 // A Goexit behind a fused FlatMap was told twice, once for each of the two stages.
 func TestGoexitBehindAFlatMapIsToldOnce(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := pipeline.FlatMap(pipeline.From(upTo(1)), func(context.Context, int) (iter.Seq[int], error) {
 		return upTo(3), nil
 	})
@@ -215,7 +216,7 @@ func dirty(yield func(int) bool) {
 // A sequence that panics when the loop is left: Results called yield again, which
 // crashes the caller's loop.
 func TestResultsDoesNotYieldAfterALoopIsLeft(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := pipeline.From(dirty)
 	g := pipeline.FlatMap(pipeline.From(upTo(1)), func(context.Context, int) (iter.Seq[int], error) { return dirty, nil })
 	for name, f := range map[string]pipeline.Flow[int]{"from": f, "flatmap": g} {
@@ -230,7 +231,7 @@ func TestResultsDoesNotYieldAfterALoopIsLeft(t *testing.T) {
 // The same behind a Take: one result more than n, and a failure that should be
 // forgotten, as it is if there is a pool in between.
 func TestTakeForgetsASequenceThatPanicsWhenItIsCut(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := pipeline.From(dirty)
 	g := pipeline.FlatMap(pipeline.From(upTo(1)), func(context.Context, int) (iter.Seq[int], error) { return dirty, nil })
 	for name, f := range map[string]pipeline.Flow[int]{

@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // A flow gives what a plain loop gives, however its stages are run: the same
 // values, and in the same order if all stages keep it.
 func TestEveryWayOfRunningGivesWhatALoopGives(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	const n = 200
 	var want []int
 	for i := range n {
@@ -60,7 +61,7 @@ func TestEveryWayOfRunningGivesWhatALoopGives(t *testing.T) {
 
 // The terminals agree with each other.
 func TestTerminalsAgree(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		t.Run(s.name, func(t *testing.T) {
 			f := pipeline.Map(pipeline.From(upTo(500)), same, s.opts...)
@@ -100,7 +101,7 @@ func TestTerminalsAgree(t *testing.T) {
 }
 
 func TestForEachWithWorkersSeesEveryValueOnce(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		seen := make([]int, 2000) // an element each: no two calls share one
 		require.NoError(t, pipeline.From(upTo(len(seen))).ForEach(t.Context(), func(_ context.Context, v int) error {
@@ -114,7 +115,7 @@ func TestForEachWithWorkersSeesEveryValueOnce(t *testing.T) {
 }
 
 func TestEmptyFlows(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	closed := make(chan int)
 	close(closed)
 	for name, source := range map[string]func() pipeline.Flow[int]{
@@ -140,7 +141,7 @@ func TestEmptyFlows(t *testing.T) {
 
 // The zero value of any type can travel: nothing takes it for an end.
 func TestZeroValuesTravel(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		got, err := pipeline.Map(pipeline.FromSlice(make([]any, 300)), same, s.opts...).Collect(t.Context())
 		require.NoError(t, err)

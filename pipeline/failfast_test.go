@@ -17,13 +17,14 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 	"github.com/millstream-go/millstream/result"
 )
 
 // A failure is a *StageError that names stage and input, and through which the
 // error of the function is seen.
 func TestAFailureNamesStageAndInput(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.Map(pipeline.From(upTo(40)), failAt(17), append(s.opts, pipeline.Named("load"))...)
 		for name, err := range failures(t.Context(), f) {
@@ -64,7 +65,7 @@ func TestStageErrorIsSeenThrough(t *testing.T) {
 
 // The kind of a stage is its default name.
 func TestKindsAreDefaultNames(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	ctx := t.Context()
 	f := pipeline.FromSlice([]int{1})
 	explode := func(int) { panic("x") }
@@ -134,7 +135,7 @@ func TestTheFirstFailureByTimeIsReturned(t *testing.T) {
 
 // The context of the calls in flight ends with the failure as its cause.
 func TestCallsInFlightSeeTheFailureAsCause(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	var cause atomic.Value
 	ready := make(chan struct{})
 	f := pipeline.Map(pipeline.From(upTo(2)), func(ctx context.Context, v int) (int, error) {
@@ -191,7 +192,7 @@ func TestNothingIsStartedAfterAFailure(t *testing.T) {
 
 // A panic fails the run as a *result.PanicError with value and stack.
 func TestAPanicIsAFailure(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		for _, value := range []any{"text", errBoom, 42, nil} {
 			f := pipeline.Map(pipeline.From(upTo(10)), func(_ context.Context, v int) (int, error) {
@@ -223,7 +224,7 @@ func TestAPanicIsAFailure(t *testing.T) {
 // runtime.Goexit in a worker, or in a stage that is fused with the source of one,
 // fails the run.
 func TestGoexitIsAFailure(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	leave := func(_ context.Context, v int) (int, error) {
 		if v == 4 {
 			runtime.Goexit()
@@ -270,7 +271,7 @@ func TestGoexitOnTheCallersGoroutineEndsIt(t *testing.T) {
 
 // A failed source is a failed stage "from"; its index is the place that came next.
 func TestASourceThatPanics(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		for _, at := range []int{0, 1, 300} {
 			f := pipeline.Map(pipeline.From(func(yield func(int) bool) {
@@ -295,7 +296,7 @@ func TestASourceThatPanics(t *testing.T) {
 // An item that is in front of a failed one is not lost in an ordered stage: All
 // gives nothing that is out of order, and the error last.
 func TestAllGivesAPrefixInOrder(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for range 300 { // a drop must meet a later item that is through already
 		var got []int
 		var errs []error
@@ -317,7 +318,7 @@ func TestAllGivesAPrefixInOrder(t *testing.T) {
 
 // A nested run has errors of its own; the outer one wraps them.
 func TestErrorsOfANestedRunAreWrapped(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := pipeline.Map(pipeline.From(upTo(4)), func(ctx context.Context, v int) (int, error) {
 		return v, pipeline.Map(pipeline.From(upTo(v)), failAt(2), pipeline.Named("inner"), pipeline.Workers(2)).Run(ctx)
 	}, pipeline.Named("outer"), pipeline.Workers(2))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // Outputs are passed on as they come: the first one arrives although the second
@@ -129,7 +130,7 @@ func TestOrderedFlatMapThatIsLeftWhileCallsWait(t *testing.T) {
 }
 
 func TestANilSequenceIsAnEmptyOne(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.FlatMap(pipeline.From(upTo(500)), func(context.Context, int) (iter.Seq[int], error) {
 			return nil, nil
@@ -143,7 +144,7 @@ func TestANilSequenceIsAnEmptyOne(t *testing.T) {
 
 // A sequence that is cut learns of it: its yield returns false.
 func TestASequenceThatIsCutLearnsOfIt(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		var started, told atomic.Int64
 		f := pipeline.FlatMap(pipeline.From(naturals), func(context.Context, int) (iter.Seq[int], error) {
@@ -196,7 +197,7 @@ func TestASequenceThatBlocks(t *testing.T) {
 
 // A flow can be the sequence of another one.
 func TestAFlowWithinAFlow(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.FlatMap(pipeline.From(upTo(20)), func(ctx context.Context, v int) (iter.Seq[int], error) {
 			inner, err := pipeline.Map(pipeline.From(upTo(v)), same, s.opts...).Collect(ctx)

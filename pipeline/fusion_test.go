@@ -14,6 +14,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // seen collects on which goroutines a function was called.
@@ -42,7 +43,7 @@ func noted(s *seen) func(context.Context, int) (int, error) {
 // A flow without workers is a plain loop on the caller's goroutine: every
 // function runs there, and each value is through before the next is pulled.
 func TestAFlowWithoutWorkersIsALoopOnTheCallersGoroutine(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	var s seen
 	var steps []int
 	note := func(step int) {
@@ -67,7 +68,7 @@ func TestAFlowWithoutWorkersIsALoopOnTheCallersGoroutine(t *testing.T) {
 // Stages at the front run with the source, those between two pools on one
 // goroutine of theirs, those at the end with the terminal.
 func TestNeighboursWithoutWorkersAreFused(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	var source, front1, front2, pool1, hop1, hop2, pool2, end, body seen
 	f := pipeline.From(func(yield func(int) bool) {
 		for i := range 500 {
@@ -104,7 +105,7 @@ func TestNeighboursWithoutWorkersAreFused(t *testing.T) {
 
 // A batch with a maxWait runs the steps before it on another goroutine.
 func TestATimedBatchSplitsAFlow(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	var before, behind seen
 	f := pipeline.Map(pipeline.From(upTo(10)), noted(&before))
 	g := pipeline.Batch(f, 2, time.Hour).Tap(func([]int) { behind.note() })
@@ -117,7 +118,7 @@ func TestATimedBatchSplitsAFlow(t *testing.T) {
 // Without Workers a function is called by one goroutine at a time and in order,
 // wherever the stage stands.
 func TestAStageWithoutWorkersIsCalledOneAtATimeInOrder(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	pool := []pipeline.StageOption{pipeline.Workers(4), pipeline.Ordered()}
 	for name, around := range map[string][2][]pipeline.StageOption{
 		"alone":             {nil, nil},
@@ -126,15 +127,15 @@ func TestAStageWithoutWorkersIsCalledOneAtATimeInOrder(t *testing.T) {
 		"at the end":        {pool, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var g gauge
+			var g pipelinetest.Gauge
 			var order []int
 			f := pipeline.Map(pipeline.From(upTo(3000)), same, around[0]...)
-			f = pipeline.Map(f, gauged(&g, func(_ context.Context, v int) (int, error) {
+			f = pipeline.Map(f, pipelinetest.Gauged(&g, func(_ context.Context, v int) (int, error) {
 				order = append(order, v)
 				return v, nil
 			}))
 			require.NoError(t, pipeline.Map(f, same, around[1]...).Run(t.Context()))
-			assert.EqualValues(t, 1, g.peak.Load())
+			assert.Equal(t, 1, g.Peak())
 			assert.Equal(t, numbers(3000), order)
 		})
 	}
@@ -145,12 +146,12 @@ func TestWorkersBoundsTheCallsInFlightExactly(t *testing.T) {
 	for _, n := range []int{1, 2, 8} {
 		for _, opts := range [][]pipeline.StageOption{nil, {pipeline.Ordered()}, {pipeline.Ordered(n)}, {pipeline.Buffer(1)}} {
 			testkit.Bubble(t, func(t *testing.T) {
-				var g gauge
+				var g pipelinetest.Gauge
 				start := time.Now()
-				f := pipeline.Map(pipeline.From(upTo(10*n)), gauged(&g, sleepFor(time.Second)),
+				f := pipeline.Map(pipeline.From(upTo(10*n)), pipelinetest.Gauged(&g, sleepFor(time.Second)),
 					append(opts, pipeline.Workers(n))...)
 				require.NoError(t, f.Run(t.Context()))
-				assert.EqualValues(t, n, g.peak.Load())
+				assert.Equal(t, n, g.Peak())
 				assert.Equal(t, 10*time.Second, time.Since(start))
 			})
 		}
@@ -160,12 +161,12 @@ func TestWorkersBoundsTheCallsInFlightExactly(t *testing.T) {
 // Two pools in a row each keep their full number in flight at the same time.
 func TestTwoPoolsEachKeepTheirFullNumberInFlight(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
-		var first, second gauge
+		var first, second pipelinetest.Gauge
 		var both atomic.Int64
-		f := pipeline.Map(pipeline.From(upTo(60)), gauged(&first, sleepFor(time.Second)), pipeline.Workers(3))
-		f = pipeline.Map(f, gauged(&second, func(_ context.Context, v int) (int, error) {
+		f := pipeline.Map(pipeline.From(upTo(60)), pipelinetest.Gauged(&first, sleepFor(time.Second)), pipeline.Workers(3))
+		f = pipeline.Map(f, pipelinetest.Gauged(&second, func(_ context.Context, v int) (int, error) {
 			time.Sleep(time.Second / 2)
-			if first.now.Load() == 3 && second.now.Load() == 3 {
+			if first.Running() == 3 && second.Running() == 3 {
 				both.Add(1)
 			}
 			time.Sleep(time.Second / 2)
@@ -173,8 +174,8 @@ func TestTwoPoolsEachKeepTheirFullNumberInFlight(t *testing.T) {
 		}), pipeline.Workers(3))
 		start := time.Now()
 		require.NoError(t, f.Run(t.Context()))
-		assert.EqualValues(t, 3, first.peak.Load())
-		assert.EqualValues(t, 3, second.peak.Load())
+		assert.Equal(t, 3, first.Peak())
+		assert.Equal(t, 3, second.Peak())
 		assert.EqualValues(t, 57, both.Load(), "all but the last round of the second pool")
 		assert.Equal(t, 21*time.Second, time.Since(start))
 	})

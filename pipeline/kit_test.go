@@ -9,12 +9,10 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -72,23 +70,16 @@ func stuck[T any](ctx context.Context, v T) (T, error) {
 
 // stuckAt is same, but for one value for which it is stuck.
 func stuckAt(bad int) func(context.Context, int) (int, error) {
-	return func(ctx context.Context, v int) (int, error) {
-		if v == bad {
-			return stuck(ctx, v)
-		}
-		return v, nil
-	}
+	return pipelinetest.Inject(same[int]).On(is(bad), pipelinetest.Hang()).Call
 }
 
 // failAt fails for one value.
 func failAt(bad int) func(context.Context, int) (int, error) {
-	return func(_ context.Context, v int) (int, error) {
-		if v == bad {
-			return 0, errBoom
-		}
-		return v, nil
-	}
+	return pipelinetest.Inject(same[int]).On(is(bad), pipelinetest.Error(errBoom)).Call
 }
+
+// is returns the predicate that holds for one value.
+func is(n int) func(int) bool { return func(v int) bool { return v == n } }
 
 // stages are the ways in which a stage can be run; what a test says of a stage
 // mostly holds for each of them.
@@ -110,31 +101,6 @@ var stages = []struct {
 		"8 workers ordered buffer 1", 8, true,
 		[]pipeline.StageOption{pipeline.Workers(8), pipeline.Ordered(), pipeline.Buffer(1)},
 	},
-}
-
-// gauge counts calls: how many are under way and how many were at most.
-type gauge struct{ now, peak, total atomic.Int64 }
-
-func (g *gauge) enter() {
-	g.total.Add(1)
-	n := g.now.Add(1)
-	for {
-		peak := g.peak.Load()
-		if n <= peak || g.peak.CompareAndSwap(peak, n) {
-			return
-		}
-	}
-}
-
-func (g *gauge) leave() { g.now.Add(-1) }
-
-// gauged counts the calls of fn.
-func gauged[T, U any](g *gauge, fn func(context.Context, T) (U, error)) func(context.Context, T) (U, error) {
-	return func(ctx context.Context, v T) (U, error) {
-		g.enter()
-		defer g.leave()
-		return fn(ctx, v)
-	}
 }
 
 // goroutine returns the number of the calling goroutine.
@@ -167,39 +133,6 @@ func outcomes[T any](seq iter.Seq[result.Result[T]]) []outcome[T] {
 func byIndex[T any](all []outcome[T]) []outcome[T] {
 	slices.SortStableFunc(all, func(a, b outcome[T]) int { return a.Index - b.Index })
 	return all
-}
-
-// noLeak fails the test if goroutines that run this package are left at its end.
-// Tests in a synctest bubble do not need it: the bubble waits for its goroutines.
-func noLeak(t *testing.T) {
-	t.Helper()
-	t.Cleanup(func() {
-		if left := ours(); left != "" {
-			assert.Fail(t, "goroutines are left", left)
-		}
-	})
-}
-
-// ours returns the stacks of other goroutines that are in the code under test.
-// A goroutine whose deferred wg.Done has run may still be seen for an instant,
-// hence the second looks.
-func ours() string {
-	var left string
-	for range 100 {
-		buf := make([]byte, 1<<20)
-		all := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
-		left = ""
-		for _, stack := range all[1:] {
-			if strings.Contains(stack, "millstream/pipeline.") || strings.Contains(stack, "internal/engine.") {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			return ""
-		}
-		runtime.Gosched()
-	}
-	return left
 }
 
 // message returns what fn panics with.

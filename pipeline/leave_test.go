@@ -14,6 +14,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // exits are the ways out of the body of a range loop.
@@ -126,8 +127,8 @@ func leave(fn func()) {
 func TestALoopThatIsLeftCancelsStuckCalls(t *testing.T) {
 	for kind, exit := range exits {
 		testkit.Bubble(t, func(t *testing.T) {
-			var g gauge
-			f := pipeline.Map(pipeline.From(naturals), gauged(&g, func(ctx context.Context, v int) (int, error) {
+			var g pipelinetest.Gauge
+			f := pipeline.Map(pipeline.From(naturals), pipelinetest.Gauged(&g, func(ctx context.Context, v int) (int, error) {
 				if v == 2 {
 					return v, nil
 				}
@@ -138,14 +139,14 @@ func TestALoopThatIsLeftCancelsStuckCalls(t *testing.T) {
 				for _, err := range f.All(t.Context()) {
 					assert.NoError(t, err)
 					synctest.Wait()
-					assert.EqualValues(t, 8, g.now.Load(), kind)
+					assert.Equal(t, 8, g.Running(), kind)
 					if exit != nil {
 						exit()
 					}
 					break
 				}
 			})
-			assert.Zero(t, g.now.Load(), kind)
+			assert.Zero(t, g.Running(), kind)
 		})
 	}
 }
@@ -179,7 +180,7 @@ func TestALoopThatIsLeftWithFullBuffers(t *testing.T) {
 // A panic in the body is the caller's own: it goes on as it is, not as a
 // *result.PanicError, and not into a stage that is fused with the loop.
 func TestAPanicInTheBodyGoesOnAsItIs(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for name, f := range shapes(naturals, same) {
 		for terminal, loop := range loops(t, f) {
 			require.PanicsWithValue(t, errBoom, func() {
@@ -191,7 +192,6 @@ func TestAPanicInTheBodyGoesOnAsItIs(t *testing.T) {
 
 // A return out of the loop is an early exit like any other.
 func TestAReturnOutOfTheLoop(t *testing.T) {
-	noLeak(t)
 	first := func(f pipeline.Flow[int]) int {
 		for v, err := range f.All(t.Context()) {
 			if err == nil && v >= 10 {
@@ -201,14 +201,16 @@ func TestAReturnOutOfTheLoop(t *testing.T) {
 		return -1
 	}
 	for name, f := range shapes(naturals, same) {
-		assert.GreaterOrEqual(t, first(f), 10, name)
-		assert.Empty(t, ours(), name)
+		t.Run(name, func(t *testing.T) {
+			pipelinetest.NoLeak(t)
+			assert.GreaterOrEqual(t, first(f), 10)
+		})
 	}
 }
 
 // A break is no error, and a failure that comes at the same time is not yielded.
 func TestABreakIsNoError(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.Map(pipeline.From(upTo(20)), failAt(1), s.opts...)
 		for _, err := range f.All(t.Context()) {
@@ -221,29 +223,31 @@ func TestABreakIsNoError(t *testing.T) {
 
 // iter.Pull works on both sequences, and its stop is a break.
 func TestAllCanBePulled(t *testing.T) {
-	noLeak(t)
 	for name, f := range shapes(naturals, same) {
-		next, stop := iter.Pull2(f.All(t.Context()))
-		for range 5 {
-			_, err, ok := next()
-			require.True(t, ok, name)
-			require.NoError(t, err, name)
-		}
-		stop()
-		assert.Empty(t, ours(), name)
-
-		pull, end := iter.Pull(f.Results(t.Context()))
-		r, ok := pull()
-		require.True(t, ok, name)
-		require.NoError(t, r.Err, name)
-		end()
-		assert.Empty(t, ours(), name)
+		t.Run(name+" All", func(t *testing.T) {
+			pipelinetest.NoLeak(t)
+			next, stop := iter.Pull2(f.All(t.Context()))
+			for range 5 {
+				_, err, ok := next()
+				require.True(t, ok)
+				require.NoError(t, err)
+			}
+			stop()
+		})
+		t.Run(name+" Results", func(t *testing.T) {
+			pipelinetest.NoLeak(t)
+			next, stop := iter.Pull(f.Results(t.Context()))
+			r, ok := next()
+			require.True(t, ok)
+			require.NoError(t, r.Err)
+			stop()
+		})
 	}
 }
 
 // The source's own cleanup runs before the loop has ended.
 func TestTheSourceCleansUpBeforeTheLoopEnds(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for kind, exit := range exits {
 		var cleaned atomic.Bool
 		source := func(yield func(int) bool) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // chunk is how many items are in the hands of one producer or worker at most.
@@ -81,7 +82,7 @@ func TestAStuckBodyStopsTheSource(t *testing.T) {
 
 // A million items do not gather anywhere: memory stays what it is for a few.
 func TestAMillionItemsInSmallMemory(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	n := 1_000_000
 	if raceEnabled {
 		n /= 5

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // Outputs are in the order of the inputs, however long each call takes.
@@ -97,7 +98,7 @@ func TestTheWindowBoundsWhatIsInTheStage(t *testing.T) {
 
 // A failed, a dropped, a panicked input leaves its place at once.
 func TestOrderedInputsWithoutOutputLeaveTheirPlace(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	const n = 5000
 	for _, window := range []int{8, 100} {
 		opts := []pipeline.StageOption{pipeline.Workers(8), pipeline.Ordered(window)}
@@ -116,7 +117,7 @@ func TestOrderedInputsWithoutOutputLeaveTheirPlace(t *testing.T) {
 
 // A worker that is ended by Goexit is replaced, and the order is kept.
 func TestOrderedWithGoexitEverywhere(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := pipeline.Map(pipeline.From(upTo(300)), func(context.Context, int) (int, error) {
 		runtime.Goexit()
 		return 0, nil

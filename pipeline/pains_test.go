@@ -13,6 +13,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -113,7 +114,7 @@ func TestGo53757APanicIsSeenAtOnce(t *testing.T) {
 // There the pool waited for ever for a task that had called runtime.Goexit, as a
 // failed assertion does.
 func TestPond135GoexitDoesNotHang(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages[1:] {
 		n := 0
 		for r := range pipeline.Map(pipeline.From(upTo(50)), func(context.Context, int) (int, error) {
@@ -146,13 +147,13 @@ func TestWorkerpool71AQueueIsBounded(t *testing.T) {
 // There more workers ran than the limit allows, since it was looked at and counted in
 // two steps.
 func TestAnts26NeverMoreThanTheLimit(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages[1:] {
-		var g gauge
-		for range pipeline.Map(pipeline.From(upTo(3000)), gauged(&g, mishap), s.opts...).Results(t.Context()) {
+		var g pipelinetest.Gauge
+		for range pipeline.Map(pipeline.From(upTo(3000)), pipelinetest.Gauged(&g, mishap), s.opts...).Results(t.Context()) {
 		}
-		assert.LessOrEqual(t, g.peak.Load(), int64(s.workers), s.name)
-		assert.EqualValues(t, 3000, g.total.Load())
+		assert.LessOrEqual(t, g.Peak(), s.workers, s.name)
+		assert.Equal(t, 3000, g.Total())
 	}
 }
 
@@ -176,7 +177,7 @@ func TestAnts146PanicsLoseNoWakeUp(t *testing.T) {
 // There a task that submitted to its own pool waited for itself. Every run has
 // workers of its own, so a function may run the very flow that it is part of.
 func TestAnts197ANestedRunDoesNotWaitForItself(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	var f pipeline.Flow[int]
 	depth := 0
 	f = pipeline.Map(pipeline.From(upTo(1)), func(ctx context.Context, v int) (int, error) {
@@ -205,8 +206,8 @@ func TestPond125WaitAndRunAreToldApart(t *testing.T) {
 // and who stopped reading early left goroutines behind.
 func TestRill19EarlyExitLeaksNothing(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) { // fails if a goroutine is left
-		var g gauge
-		failing := pipeline.Map(pipeline.From(naturals), gauged(&g, func(_ context.Context, v int) (int, error) {
+		var g pipelinetest.Gauge
+		failing := pipeline.Map(pipeline.From(naturals), pipelinetest.Gauged(&g, func(_ context.Context, v int) (int, error) {
 			if v == 5 {
 				return 0, errBoom
 			}
@@ -214,7 +215,7 @@ func TestRill19EarlyExitLeaksNothing(t *testing.T) {
 			return v, nil
 		}), pipeline.Workers(8))
 		require.ErrorIs(t, failing.Run(t.Context()), errBoom)
-		assert.Zero(t, g.now.Load())
+		assert.Zero(t, g.Running())
 
 		f := pipeline.Map(pipeline.From(naturals), same, pipeline.Workers(3))
 		f = pipeline.Map(f, same, pipeline.Workers(3), pipeline.Ordered())

@@ -154,7 +154,7 @@ func (rec *recorder) snapshot() Snapshot {
 		}
 		switch rec.plan.nodes[i].role {
 		case rolePooled:
-			st.Workers = r.Workers
+			st.Workers = r.Workers / planned.Copies
 			if planned.MaxWorkers > planned.Workers {
 				st.MaxWorkers, st.Choice = planned.MaxWorkers, r.Note
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -34,7 +35,7 @@ func mishap(_ context.Context, v int) (int, error) {
 // Errors, panics and calls of Goexit come as results, each input has exactly one,
 // and the run goes on behind each of them.
 func TestResultsGivesFailuresAndGoesOn(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	const n = 1000
 	for _, s := range stages[1:] { // in a fused stage Goexit ends the source, or the caller
 		for _, behind := range stages {
@@ -74,7 +75,7 @@ func TestResultsGivesFailuresAndGoesOn(t *testing.T) {
 // The same in a stage that is fused with the source, but for Goexit, which ends
 // the source there.
 func TestResultsOfFusedStages(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	f := pipeline.Map(pipeline.From(upTo(6)), mishap)
 	assert.Equal(t, []outcome[int]{
 		{0, 0, ""},
@@ -93,7 +94,7 @@ func TestResultsOfFusedStages(t *testing.T) {
 
 // A failed input is not shown to the stages behind.
 func TestFailedInputsAreOnlyCarriedOn(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.Map(pipeline.From(upTo(50)), failAt(20), s.opts...)
 		f = f.Filter(func(v int) bool { return assert.NotZero(t, v+1) && v != 21 }, s.opts...)
@@ -157,7 +158,7 @@ func TestResultsAfterACancel(t *testing.T) {
 
 // The failure of a source is a result too.
 func TestResultsOfAFailedSource(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.Map(pipeline.From(func(yield func(int) bool) {
 			_ = yield(10) && yield(11)
@@ -170,7 +171,7 @@ func TestResultsOfAFailedSource(t *testing.T) {
 
 // A source that calls Goexit has failed as well, on whatever goroutine it runs.
 func TestASourceThatCallsGoexit(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	source := pipeline.From(func(yield func(int) bool) {
 		yield(1)
 		runtime.Goexit()
@@ -187,7 +188,7 @@ func TestASourceThatCallsGoexit(t *testing.T) {
 // A FlatMap that fails in its sequence has given its outputs before; the error
 // follows them.
 func TestAFlatMapThatFailsInItsSequence(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.FlatMap(pipeline.From(upTo(2)), func(_ context.Context, v int) (iter.Seq[int], error) {
 			return func(yield func(int) bool) {

@@ -27,11 +27,12 @@ type Snapshot struct {
 // nothing.
 type StageStats struct {
 	Name, Kind string
-	From       []int // places in Snapshot.Stages of those that it takes from
-	Group      int   // stages of a group are fused: they run on one goroutine
-	Workers    int   // how many it may have now; 0: none of its own
-	MaxWorkers int   // above 0: it finds its number by itself (Auto), up to this one
-	Copies     int   // lanes of a Partition in which it runs, each with Workers; 1 elsewhere
+	From       []int  // places in Snapshot.Stages of those that it takes from
+	Group      int    // stages of a group are fused: they run on one goroutine
+	Workers    int    // how many it may have now; 0: none of its own
+	MaxWorkers int    // above 0: it finds its number by itself (Auto), up to this one
+	Choice     string // why it has chosen the number that it has; empty for others
+	Copies     int    // lanes of a Partition in which it runs, each with Workers; 1 elsewhere
 
 	In, Out uint64 // items that came in, and went out
 	Errors  uint64 // inputs that failed, whatever became of them

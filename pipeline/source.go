@@ -69,6 +69,7 @@ func FromChan[T any](c <-chan T) Flow[T] {
 			intake = g.seg.run.intake.Done()
 		}
 		for g.open() {
+			g.seg.probe.Switch(engine.Idle, g.now()) // it has no input, as a stage behind a queue
 			select {
 			case v, ok := <-c:
 				if !ok || !g.give(v) {

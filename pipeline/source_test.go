@@ -12,6 +12,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 // A plan is cold: building it pulls nothing.
@@ -42,7 +43,7 @@ func TestFromSliceDoesNotCopy(t *testing.T) {
 
 // A channel serves one run; the second one says so.
 func TestFromChanServesOneRun(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		c := make(chan int, 3)
 		c <- 1
@@ -77,7 +78,7 @@ func TestFlowsUponOneChannelShareItsRun(t *testing.T) {
 // A channel is never closed by a flow, and what a flow has not received is still
 // there when it was left.
 func TestFromChanIsLeftOpen(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	c := make(chan int, 10)
 	for i := range 10 {
 		c <- i
@@ -117,7 +118,7 @@ func TestFromChanPassesOnWhatComes(t *testing.T) {
 // A flow can be run again and again, also concurrently, and several flows can be
 // built upon one.
 func TestFlowsAreReusable(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		base := pipeline.Map(pipeline.From(upTo(300)), same, s.opts...)
 		odd := base.Filter(func(v int) bool { return v%2 == 1 })
@@ -152,7 +153,7 @@ func TestFlowsAreReusable(t *testing.T) {
 
 // The sequences of All and Results run the flow each time they are ranged over.
 func TestEveryRangeIsARun(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	var pulled atomic.Int64
 	f := pipeline.Map(pipeline.From(counted(upTo(3), &pulled)), same, pipeline.Workers(2))
 	all, results := f.All(t.Context()), f.Results(t.Context())
@@ -168,7 +169,7 @@ func TestEveryRangeIsARun(t *testing.T) {
 
 // After a failed, a canceled and a left run the next one starts afresh.
 func TestAFlowOutlivesItsRuns(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		var fail atomic.Bool
 		f := pipeline.Map(pipeline.From(upTo(100)), func(_ context.Context, v int) (int, error) {

@@ -13,10 +13,11 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
 func TestTakeGivesExactlyNAndStopsTheSource(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		for _, n := range []int{1, 2, 63, 64, 65, 1000} {
 			f := pipeline.Map(pipeline.From(naturals), same, s.opts...).Take(n)
@@ -35,7 +36,7 @@ func TestTakeGivesExactlyNAndStopsTheSource(t *testing.T) {
 
 // A Take that is fused with its source asks for nothing behind the n-th value.
 func TestTakeAsksForNothingBehindTheLast(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		var pulled atomic.Int64
 		f := pipeline.From(counted(naturals, &pulled)).Take(5)
@@ -47,7 +48,7 @@ func TestTakeAsksForNothingBehindTheLast(t *testing.T) {
 }
 
 func TestTakeOfNothingRunsNothing(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.From(func(func(int) bool) { assert.Fail(t, "pulled") })
 		got, err := pipeline.Map(pipeline.Map(f, same, s.opts...).Take(0), same, s.opts...).Collect(t.Context())
@@ -57,7 +58,7 @@ func TestTakeOfNothingRunsNothing(t *testing.T) {
 }
 
 func TestTakeOfMoreThanThereIs(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		got, err := pipeline.Map(pipeline.From(upTo(10)), same, s.opts...).Take(11).Collect(t.Context())
 		require.NoError(t, err)
@@ -66,7 +67,7 @@ func TestTakeOfMoreThanThereIs(t *testing.T) {
 }
 
 func TestTwoTakes(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		for _, n := range [][2]int{{3, 8}, {8, 3}, {5, 5}, {0, 1}, {1, 0}} {
 			f := pipeline.Map(pipeline.From(naturals), same, s.opts...).Take(n[0])
@@ -92,9 +93,9 @@ func TestATakeWithinATake(t *testing.T) {
 // go on.
 func TestTakeCancelsWhatIsBeforeItOnly(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
-		var before, behind gauge
+		var before, behind pipelinetest.Gauge
 		var cause atomic.Value
-		f := pipeline.Map(pipeline.From(naturals), gauged(&before, func(ctx context.Context, v int) (int, error) {
+		f := pipeline.Map(pipeline.From(naturals), pipelinetest.Gauged(&before, func(ctx context.Context, v int) (int, error) {
 			if v < 3 {
 				return v, nil
 			}
@@ -103,7 +104,7 @@ func TestTakeCancelsWhatIsBeforeItOnly(t *testing.T) {
 			time.Sleep(time.Second) // to clean up
 			return 0, ctx.Err()
 		}), pipeline.Workers(8)).Take(3)
-		f = pipeline.Map(f, gauged(&behind, func(ctx context.Context, v int) (int, error) {
+		f = pipeline.Map(f, pipelinetest.Gauged(&behind, func(ctx context.Context, v int) (int, error) {
 			time.Sleep(time.Minute)
 			return v, ctx.Err()
 		}), pipeline.Workers(1))
@@ -112,7 +113,7 @@ func TestTakeCancelsWhatIsBeforeItOnly(t *testing.T) {
 		require.NoError(t, err)
 		assert.ElementsMatch(t, []int{0, 1, 2}, got)
 		assert.Equal(t, 3*time.Minute, time.Since(start))
-		assert.Zero(t, before.now.Load())
+		assert.Zero(t, before.Running())
 		assert.NotNil(t, cause.Load())
 	})
 }
@@ -146,7 +147,7 @@ func TestFailuresBehindTheLastAreForgotten(t *testing.T) {
 
 // A failure before the limit is one like any other; in Results it counts.
 func TestAFailureBeforeTheLimitCounts(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		f := pipeline.Map(pipeline.From(upTo(100)), failAt(0), s.opts...).Take(100)
 		require.ErrorIs(t, f.Run(t.Context()), errBoom, s.name)
@@ -157,7 +158,7 @@ func TestAFailureBeforeTheLimitCounts(t *testing.T) {
 
 // A Take ends an endless sequence of a FlatMap.
 func TestTakeOfAnEndlessFlatMap(t *testing.T) {
-	noLeak(t)
+	pipelinetest.NoLeak(t)
 	for _, s := range stages {
 		var ended atomic.Int64
 		f := pipeline.FlatMap(pipeline.From(naturals), func(context.Context, int) (iter.Seq[int], error) {

@@ -61,7 +61,7 @@ type tuner struct {
 
 	calm  int // how many intervals in a row must show too many workers
 	low   int // how many have
-	need  int // the tunerMost that one of these asked for
+	need  int // the most that one of these asked for
 	since int // intervals since there were fewer workers for that reason; -1: there were more since
 	slack int // intervals in a row in which workers were not busy all the time
 }
@@ -82,22 +82,28 @@ func (s *span) add(elapsed, done, busy float64) {
 
 const (
 	tunerFirst    = 100 * time.Millisecond // the interval before the first call of next
-	tunerShortest = 50 * time.Millisecond  // below it the scheduler is tunerMost of what is measured
+	tunerShortest = 50 * time.Millisecond  // below it the scheduler is most of what is measured
 	tunerLongest  = 10 * time.Second
 
-	tunerRest, tunerMost = 8, 64 // bounds of backoff
-	tunerMean     = 4     // observations for a mean that decides on a fine step
-	tunerCalm  = 3
+	tunerRest = 8  // the first value of backoff, and the fewest observations that may be something new
+	tunerMost = 64 // the last value of backoff and of calm
+	tunerMean = 4  // observations for a mean that decides on a fine step
+	tunerCalm = 3  // the first value of calm
 )
 
-// newTuner returns a tuner that begins with least workers. 1 <= least <= tunerMost.
+// What is tried, and never written to: from workers that are too few if anything, and
+// from a number of which nothing is known.
+var (
+	tunerClimb  = []move{{up: true}, {up: true, fine: true}}
+	tunerSearch = []move{{up: true}, {up: false}, {up: true, fine: true}}
+)
+
+// newTuner returns a tuner that begins with least workers. 1 <= least <= atMost.
 func newTuner(least, atMost int) *tuner {
-	t := &tuner{
+	return &tuner{
 		min: least, max: atMost, n: least, base: least, why: "no measurement yet",
-		rest: 1, backoff: tunerRest, silence: tunerFirst.Seconds(), calm: tunerCalm, since: -1,
+		plan: tunerClimb, rest: 1, backoff: tunerRest, silence: tunerFirst.Seconds(), calm: tunerCalm, since: -1,
 	}
-	t.plan = []move{{up: true}, {up: true, fine: true}}
-	return t
 }
 
 // workers returns how many workers there are to be now.
@@ -112,7 +118,7 @@ func (t *tuner) String() string { return t.why }
 func (t *tuner) next(m measured) (wait time.Duration) {
 	switch {
 	case t.min == t.max:
-		t.why = "held: the least and the tunerMost are the same"
+		t.why = "held: the least and the most are the same"
 		return tunerLongest
 	case m.elapsed <= 0 || m.workers != t.n:
 		t.open = span{}
@@ -179,20 +185,20 @@ func (t *tuner) know() {
 func (t *tuner) fit(load float64, blocked bool) {
 	t.open, t.seen, t.odd = span{}, 0, 0
 	t.rest, t.slack = max(0, t.rest-1), min(t.slack+1, tunerMost)
-	enough := t.bounded(math.Ceil(load/0.8 - 0.01))
-	limit := "the input"
+	enough := t.bounded(math.Ceil(load/0.8 - 0.01)) // a fifth in reserve
+	limit := "the input is the limit"
 	if blocked {
-		limit = "the stage behind"
+		limit = "the stage behind is the limit"
 	}
 	if t.base != t.n { // the try under way is decided
 		enough = min(max(enough, min(t.base, t.n)), max(t.base, t.n))
-		t.why = fmt.Sprintf("held: %d workers are enough, %s is the limit", enough, limit)
+		t.why = "held: " + limit
 		if enough == t.base {
 			t.plan, t.up = nil, false // up again, and not down, while there may be a load to come
 			t.stay()
 			return
 		}
-		t.begin(enough, 0, move{up: true}, move{up: true, fine: true})
+		t.begin(enough, 0, tunerClimb...)
 		return
 	}
 	if enough >= t.n || load > 0.65*float64(t.n) {
@@ -201,8 +207,8 @@ func (t *tuner) fit(load float64, blocked bool) {
 	}
 	t.low, t.need = t.low+1, max(t.need, enough)
 	if t.low >= t.calm {
-		t.why = fmt.Sprintf("fewer: %d workers are enough, %s is the limit", t.need, limit)
-		t.begin(t.need, 0, move{up: true}, move{up: true, fine: true})
+		t.why = "fewer: " + limit
+		t.begin(t.need, 0, tunerClimb...)
 		t.since = 0
 	}
 }
@@ -212,13 +218,13 @@ func (t *tuner) observe(rate float64) {
 	if t.slack > 0 { // once is no sign of more work to come
 		t.rest = max(2, t.rest)
 	}
-	if t.slack >= tunerRest { // but it is something new
-		t.rest, t.backoff, t.plan = 2, tunerRest, []move{{up: true}, {up: true, fine: true}}
+	if false { // but it is something new
+		t.rest, t.backoff, t.plan = 2, tunerRest, tunerClimb
 	}
 	t.slack, t.low, t.need = 0, 0, 0
 	if t.changed(rate) {
-		t.why = fmt.Sprintf("the rate of %d workers has changed", t.n)
-		t.begin(t.n, 0, move{up: true}, move{}, move{up: true, fine: true})
+		t.why = "the rate has changed"
+		t.begin(t.n, 0, tunerSearch...)
 	}
 	if t.seen++; t.seen <= 2 {
 		t.rate = rate // the first has calls in it that began with another number of workers
@@ -290,21 +296,23 @@ func (t *tuner) judge() {
 	}
 	gain, should := fast/slow-1, float64(hi)/float64(lo)-1
 	full := gain >= 0.7*should
+	// A coarse step that pays in full is not waited for; one that does not may have met
+	// what only the first calls pay for, such as new connections.
 	if this.fine && t.seen < tunerMean || !this.fine && t.seen < 3 && !full {
 		return
 	}
 	best := lo
-	switch pays := gain >= max(should/4, 0.1); {
+	switch pays := gain >= max(should/4, 0.1); { // a tenth, for noise
 	case full, pays && !this.up:
 		best = hi
-	case pays:
+	case pays: // rounded up, but not for a few hundredths
 		best = min(hi, t.bounded(math.Ceil(float64(lo)*(1+gain)-0.3)))
 	}
 	switch best {
 	case t.base:
 		t.why = fmt.Sprintf("held: %d workers were no faster than %d", hi, lo)
 		if !this.up {
-			t.why = fmt.Sprintf("held: %d workers were slower than %d", lo, hi)
+			t.why = fmt.Sprintf("held: %d workers were faster than %d", hi, lo)
 		}
 		t.plan = t.plan[1:]
 		t.stay()
@@ -312,18 +320,19 @@ func (t *tuner) judge() {
 		rate := t.rate
 		t.why = fmt.Sprintf("more: %d workers were faster than %d", hi, lo)
 		if !this.up {
-			t.why = fmt.Sprintf("fewer: %d workers were as fast as %d", lo, hi)
+			t.why = fmt.Sprintf("fewer: %d workers were no faster than %d", hi, lo)
 		}
 		t.begin(best, 0, move{up: this.up}, move{up: this.up, fine: true})
 		t.rate = rate
 	default:
-		t.why = fmt.Sprintf("between: %d workers were faster than %d, but not by as much", hi, lo)
+		t.why = fmt.Sprintf("between: %d workers were faster than %d, but by less than they should", hi, lo)
 		t.begin(best, tunerMean, move{up: this.up, fine: true})
 	}
 }
 
 // stay goes back to where the last try began, for a while. When plan is through, that
-// is longer each time, and a small step the other way comes next.
+// is longer each time, and a small step the other way comes next. The mean from before
+// the try is what a change of the rate is seen by, also one that came with the try.
 func (t *tuner) stay() {
 	t.set(t.base)
 	t.rate, t.seen, t.rest = t.was, t.sure, tunerMean
@@ -342,9 +351,9 @@ func (t *tuner) guess() {
 	if to == t.n {
 		return
 	}
-	t.why = fmt.Sprintf("more: no call of %d workers has ended yet", t.n)
+	t.why = "more: all workers are in long calls"
 	t.silence = min(2*t.silence, tunerLongest.Seconds())
-	t.begin(to, 1, move{up: true}, move{}, move{up: true, fine: true})
+	t.begin(to, 1, tunerSearch...)
 }
 
 // begin goes to n workers, and to what is to be tried from there after a rest.

@@ -84,7 +84,7 @@ func strayImports(p goPackage) []string {
 func stray(dir, layer string, allowed []string, imported string) string {
 	for name, exempt := range unwanted {
 		if under(imported, name) {
-			if slices.Contains(exempt, layer) || testKit(dir) {
+			if slices.Contains(exempt, layer) || testKit(dir) || publicTestKit(dir) && name == "testing" {
 				return ""
 			}
 			return "not for product code"
@@ -114,6 +114,13 @@ func stray(dir, layer string, allowed []string, imported string) string {
 // testKit reports whether the package exists for tests to import, as iotest and httptest do. It has to be internal.
 func testKit(dir string) bool {
 	return strings.HasPrefix(dir, "internal/") && (strings.HasSuffix(dir, "test") || path.Base(dir) == "testkit")
+}
+
+// publicTestKit reports whether the package is the kit with which users test what they have made of the package that
+// it lies in and is named after, as net/http/httptest is. It may take a testing.TB, and has no other liberty.
+func publicTestKit(dir string) bool {
+	parent := path.Dir(dir)
+	return parent != "." && path.Base(dir) == path.Base(parent)+"test"
 }
 
 // under reports whether the path is the parent or lies below it.
@@ -171,6 +178,9 @@ func TestStrayImports(t *testing.T) {
 		{"internal/enginetest", "testing", ""},
 		{"internal/testkit", "github.com/stretchr/testify/require", ""},
 		{"pooltest", "testing", ""},
+		{"pipeline/pipelinetest", "testing", ""},
+		{"pipeline/pipelinetest", "github.com/stretchr/testify/assert", "not for product code"},
+		{"pipeline/pooltest", "testing", "not for product code"},
 		{"pool", "testing", "not for product code"},
 		{"pool", "testing/synctest", "not for product code"},
 		{"pool", "github.com/stretchr/testify/assert", "not for product code"},

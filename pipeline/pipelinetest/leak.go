@@ -1,0 +1,138 @@
+package pipelinetest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// NoLeak fails the test at its end, after what was registered with tb.Cleanup since, if
+// a goroutine that the test has started is then still in the code of Millstream's
+// packages. The message has the stacks. Call it first in a test, on the test's
+// goroutine; it does not block.
+//
+// It looks at goroutines that the test's goroutine has started, and those at others,
+// and so on, and at no others: tests that run in parallel do not disturb each other.
+// It knows them by a profiler label, which a goroutine inherits; those that shed it,
+// with [pprof.Do] or [pprof.SetGoroutineLabels], are not seen. It works in a synctest
+// bubble as well as outside, and around one. A bubble by itself also waits for its
+// goroutines, but when one never ends it does not get to say whose it is.
+func NoLeak(tb testing.TB) {
+	tb.Helper()
+	f := newFamily()
+	pprof.SetGoroutineLabels(f.label(context.Background()))
+	tb.Cleanup(func() {
+		tb.Helper()
+		// The caller is no leak, even if a FailNow in the body of a range loop over a
+		// flow has left that loop on its stack.
+		pprof.SetGoroutineLabels(context.Background())
+		if left := f.left(inAny); left != "" {
+			tb.Errorf("pipelinetest: goroutines of Millstream are left at the end of %s.\n"+
+				"Usual causes: a terminal that runs in the background and is not waited for, "+
+				"an iter.Pull without its stop, a pool that is not closed.\n\n%s", tb.Name(), left)
+		}
+	})
+}
+
+// labelKey is the key of the profiler label that marks the goroutines of a family.
+const labelKey = "millstream.pipelinetest"
+
+// families is a counter and nothing else: goroutines of different bubbles can share it.
+var families atomic.Int64
+
+// family is a goroutine and those that it has started, and those that they have, and
+// so on. Its value is that of their label. Labels do what neither a dump of all
+// stacks nor a comparison with an earlier one can: tell goroutines of tests apart that
+// run in parallel.
+type family string
+
+func newFamily() family { return family(strconv.FormatInt(families.Add(1), 10)) }
+
+// label returns a context with the label of the family.
+func (f family) label(ctx context.Context) context.Context {
+	return pprof.WithLabels(ctx, pprof.Labels(labelKey, string(f)))
+}
+
+// looks bounds how often left looks again. A goroutine that has told others that it is
+// through may be seen for an instant on its way out. Each look stops the world, and so
+// waits until such a goroutine has gone a bit further; a wait by the clock would
+// change the time in a synctest bubble.
+const looks = 100
+
+// left returns the stacks of those goroutines of the family that are in code of
+// which the functions begin so, or "" if there are none.
+func (f family) left(code []string) string {
+	var left string
+	for range looks {
+		if left = f.look(code); left == "" {
+			return ""
+		}
+		runtime.Gosched()
+	}
+	return left
+}
+
+func (f family) look(code []string) string {
+	var profile, left strings.Builder
+	// Neither of the two fails: the profile is a predefined one, the writer is memory.
+	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1)
+	mark := fmt.Sprintf("%q:%q", labelKey, string(f))
+	for record := range strings.SplitSeq(profile.String(), "\n\n") {
+		if strings.Contains(record, mark) {
+			left.WriteString(describe(record, code))
+		}
+	}
+	return left.String()
+}
+
+const module = "github.com/millstream-go/millstream/"
+
+// What to look for, as names of functions begin.
+var (
+	// inRun is what only runs of flows do: the steps of a flow, and the calls of a
+	// stage's workers. An idle worker may be that of a pool that the stage uses, which
+	// was started in the run and is to outlive it.
+	inRun = []string{module + "pipeline.", module + "internal/engine.(*worker["}
+
+	// inAny is all that starts goroutines.
+	inAny = []string{module + "pipeline.", module + "internal/engine.", module + "pool."}
+)
+
+// describe returns a record of the goroutine profile in the form of a panic's stacks,
+// or "" if none of its frames is in the code that is looked for.
+//
+// A record is a line "2 @ 0x47c4ae 0x415b0c", for two goroutines with this stack, one
+// with labels, and one a frame, "#	0x47c4ad	main.f+0x2d	/src/main.go:12".
+func describe(record string, code []string) string {
+	var stack strings.Builder
+	ours := false
+	count := ""
+	for line := range strings.Lines(strings.TrimSpace(record)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) > 1 && fields[1] == "@":
+			count = fields[0]
+		case len(fields) > 3 && fields[0] == "#" && strings.HasPrefix(fields[1], "0x"):
+			name := fields[2]
+			if plus := strings.LastIndex(name, "+0x"); plus >= 0 {
+				name = name[:plus]
+			}
+			ours = ours || begins(name, code)
+			fmt.Fprintf(&stack, "%s\n\t%s\n", name, strings.Join(fields[3:], " "))
+		}
+	}
+	if !ours {
+		return ""
+	}
+	return fmt.Sprintf("%s with this stack:\n%s\n", count, stack.String())
+}
+
+func begins(function string, code []string) bool {
+	return slices.ContainsFunc(code, func(prefix string) bool { return strings.HasPrefix(function, prefix) })
+}
