@@ -1,0 +1,40 @@
+package pipeline_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/millstream-go/millstream/pipeline"
+)
+
+const poem = `the mill by the stream
+the stream by the mill
+the mill goes round`
+
+// fields is the function of a FlatMap: the words of a line.
+func fields(_ context.Context, line string) (iter.Seq[string], error) {
+	return strings.FieldsSeq(line), nil
+}
+
+// count is the function of a GroupBy: one more.
+func count(_ context.Context, n int, _ string) (int, error) { return n + 1, nil }
+
+// Steps that change the type are functions, so a flow is read from the inside out, or
+// gets a name for each part. With Go 1.27 they are methods as well; see the example of
+// Flow.FlatMap there.
+func Example_functions() {
+	lines := pipeline.Lines(strings.NewReader(poem))
+	words := pipeline.FlatMap(lines, fields)
+	counts := pipeline.GroupBy(words, 100, strings.ToUpper, count)
+
+	for g, err := range counts.Filter(func(g pipeline.Group[string, int]) bool { return g.Count > 1 }).All(context.Background()) {
+		fmt.Println(g.Key, g.Value, err)
+	}
+	// Output:
+	// STREAM 2 <nil>
+	// BY 2 <nil>
+	// THE 5 <nil>
+	// MILL 3 <nil>
+}
