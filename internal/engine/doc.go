@@ -52,6 +52,14 @@
 // the next queue; it may need a [Slot] for each call, where several share a limit. A
 // [Scope] is what is canceled together.
 //
+// Fan-in: a queue may be fed by any number of producers and ordered stages; the latter
+// and those that wait for room take turns. Fan-out: a queue that nobody reads any more is
+// made void, and what is still put into it vanishes, so that its producer can go on with
+// others.
+//
+// Watching: a [Meter] gathers what a stage does. Each worker notes it in a [Probe] of its
+// own, which is nil where nobody watches.
+//
 // # What it guarantees
 //
 //   - An item that was put is handed out exactly once.
