@@ -35,7 +35,7 @@ func tune(at site, crew resizer, meter *engine.Meter, least, most int, over <-ch
 			crew.Resize(n)
 			now = n
 		}
-		meter.Say(t.why)
+		meter.Say(t.String())
 		timer.Reset(wait)
 	}
 }

@@ -25,20 +25,19 @@ type measured struct {
 //   - The workers are idle or blocked at times. Then the source or the stage behind is
 //     the limit, and busy time over elapsed time is how many workers the load needs,
 //     which is Little's law. The tuner keeps that with a reserve.
-//   - The workers are busy all the time. Then only a try shows what more of them, or
-//     fewer, would do: hill climbing on throughput, as in the thread pool of .NET. Steps
-//     are a doubling while that pays and a quarter afterwards. A try that gains little
-//     is taken back, and the next one comes later, twice as late each time.
-//
-// A try that gains a part of what it should also says where the gain ended: with
-// throughput in proportion to the workers up to there, it is at lo*rate(hi)/rate(lo).
-// Going there at once replaces a bisection.
+//   - The workers are busy all the time, or inputs wait for them although they are not,
+//     as when handing over takes longer than the calls. Then only a try shows what more
+//     of them, or fewer, would do: hill climbing on throughput, as in the thread pool of
+//     .NET. Steps are a doubling while that pays and a quarter afterwards. A try that
+//     gains little is taken back, and the next one comes later, twice as late each time.
 //
 // Turned down: the wave that .NET lays over the number of workers to filter out noise,
 // since it never comes to rest and needs tens of intervals; Vegas and the gradient
 // limiters of Netflix, since they take a longer call for a sign of congestion, and in a
 // pipeline it is as often an input that is larger; and AIMD, which needs an error as
-// the sign of too much, and a stage that has too many workers is slow without one.
+// the sign of too much, and a stage that has too many workers is slow without one. Nor
+// does it go to where a line through two rates says that the gain has ended: that is
+// wrong where throughput bends slowly, and small steps find the same place.
 type tuner struct {
 	min, max int
 	n        int
@@ -54,14 +53,13 @@ type tuner struct {
 
 	open    span    // what was measured since the last observation
 	seen    int     // observations in a row of n busy workers
-	rate    float64 // their mean
+	rate    float64 // their mean, without the first if there are more
 	odd     int     // how many of the last are far above the mean; below it if negative
 	call    float64 // how long a call takes, in seconds; 0: not known yet
 	silence float64 // how long all workers may be in calls with none ending, in seconds
 
 	calm  int // how many intervals in a row must show too many workers
 	low   int // how many have
-	need  int // the most that one of these asked for
 	since int // intervals since there were fewer workers for that reason; -1: there were more since
 	slack int // intervals in a row in which workers were not busy all the time
 }
@@ -135,7 +133,7 @@ func (t *tuner) next(m measured) (wait time.Duration) {
 	case blocked || busy < 0.9*capacity && m.waiting < t.n:
 		t.know()
 		t.fit(busy/elapsed, blocked)
-	case t.open.done >= t.enough():
+	case t.open.done >= float64(t.n): // fewer say nothing about the rate
 		t.know()
 		t.observe(t.open.done / t.open.elapsed)
 		t.open = span{}
@@ -163,14 +161,6 @@ func (t *tuner) wait() time.Duration {
 // what is compared with one.
 func (t *tuner) exact() bool {
 	return t.slack == 0 && (t.rest > 0 || t.base != t.n && t.plan[0].fine)
-}
-
-// enough returns how many calls make an observation.
-func (t *tuner) enough() float64 {
-	if t.exact() {
-		return 2 * float64(t.n)
-	}
-	return float64(t.n)
 }
 
 // know notes how long calls take.
@@ -202,13 +192,12 @@ func (t *tuner) fit(load float64, blocked bool) {
 		return
 	}
 	if enough >= t.n || load > 0.65*float64(t.n) {
-		t.low, t.need = 0, 0
+		t.low = 0
 		return
 	}
-	t.low, t.need = t.low+1, max(t.need, enough)
-	if t.low >= t.calm {
+	if t.low++; t.low >= t.calm {
 		t.why = "fewer: " + limit
-		t.begin(t.need, 0, tunerClimb...)
+		t.begin(enough, 0, tunerClimb...)
 		t.since = 0
 	}
 }
@@ -218,17 +207,17 @@ func (t *tuner) observe(rate float64) {
 	if t.slack > 0 { // once is no sign of more work to come
 		t.rest = max(2, t.rest)
 	}
-	if false { // but it is something new
+	if t.slack >= tunerRest { // but it is something new
 		t.rest, t.backoff, t.plan = 2, tunerRest, tunerClimb
 	}
-	t.slack, t.low, t.need = 0, 0, 0
+	t.slack, t.low = 0, 0
 	if t.changed(rate) {
 		t.why = "the rate has changed"
 		t.begin(t.n, 0, tunerSearch...)
 	}
 	if t.seen++; t.seen <= 2 {
 		t.rate = rate // the first has calls in it that began with another number of workers
-	} else if t.odd == 0 {
+	} else {
 		t.rate += (rate - t.rate) / float64(min(t.seen-1, tunerRest))
 	}
 	if t.base != t.n {
@@ -295,39 +284,29 @@ func (t *tuner) judge() {
 		lo, hi, slow, fast = hi, lo, fast, slow
 	}
 	gain, should := fast/slow-1, float64(hi)/float64(lo)-1
-	full := gain >= 0.7*should
 	// A coarse step that pays in full is not waited for; one that does not may have met
 	// what only the first calls pay for, such as new connections.
-	if this.fine && t.seen < tunerMean || !this.fine && t.seen < 3 && !full {
+	if this.fine && t.seen < tunerMean || !this.fine && t.seen < 3 && gain < 0.7*should {
 		return
 	}
-	best := lo
-	switch pays := gain >= max(should/4, 0.1); { // a tenth, for noise
-	case full, pays && !this.up:
-		best = hi
-	case pays: // rounded up, but not for a few hundredths
-		best = min(hi, t.bounded(math.Ceil(float64(lo)*(1+gain)-0.3)))
+	faster, best := "faster", hi
+	if gain < max(should/4, 0.1) { // less than a tenth may be noise
+		faster, best = "no faster", lo
 	}
-	switch best {
-	case t.base:
-		t.why = fmt.Sprintf("held: %d workers were no faster than %d", hi, lo)
-		if !this.up {
-			t.why = fmt.Sprintf("held: %d workers were faster than %d", hi, lo)
-		}
+	what := "held"
+	if best == t.base {
 		t.plan = t.plan[1:]
 		t.stay()
-	case t.n:
-		rate := t.rate
-		t.why = fmt.Sprintf("more: %d workers were faster than %d", hi, lo)
-		if !this.up {
-			t.why = fmt.Sprintf("fewer: %d workers were no faster than %d", hi, lo)
+	} else {
+		what = "fewer"
+		if this.up {
+			what = "more"
 		}
+		rate := t.rate
 		t.begin(best, 0, move{up: this.up}, move{up: this.up, fine: true})
 		t.rate = rate
-	default:
-		t.why = fmt.Sprintf("between: %d workers were faster than %d, but by less than they should", hi, lo)
-		t.begin(best, tunerMean, move{up: this.up, fine: true})
 	}
+	t.why = fmt.Sprintf("%s: %d workers were %s than %d", what, hi, faster, lo)
 }
 
 // stay goes back to where the last try began, for a while. When plan is through, that
@@ -362,7 +341,7 @@ func (t *tuner) begin(n, rest int, plan ...move) {
 	t.set(n)
 }
 
-func (t *tuner) set(n int) { t.n, t.open, t.seen, t.odd, t.low, t.need = n, span{}, 0, 0, 0, 0 }
+func (t *tuner) set(n int) { t.n, t.open, t.seen, t.odd, t.low = n, span{}, 0, 0, 0 }
 
 // bounded returns n between min and max. The comparison comes before the conversion,
 // since a large float64 has no int.
