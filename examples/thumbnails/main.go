@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+
+	"github.com/millstream-go/millstream/pipeline"
 )
 
 // The exit statuses, as the usage text gives them.
@@ -178,8 +180,10 @@ func (o options) execute(ctx context.Context, fsys fs.FS, g *gallery, stdout, st
 	p.tick = bar.tick
 
 	start := time.Now()
-	p.pipeline(ctx, o.workers)
+	var stages pipeline.Report
+	p.pipeline(ctx, o.workers, pipeline.ReportTo(&stages))
 	rep := newReport(o, p, time.Since(start))
+	rep.Stages = stages.Snapshot()
 	rep.Partial = ctx.Err() != nil
 	p.problems.close()
 

@@ -128,6 +128,9 @@ func TestTroubleIsNamedAndTheRestIsDone(t *testing.T) {
 		"pictures that made a stage panic 1, unreadable folders 1\n")
 	assert.Contains(t, got.stdout, "\n  b/bomb.png: too large: 100000 x 100000 pixels\n", "in the report too")
 	assert.Contains(t, got.stdout, "tree: 3 thumbnails in ")
+	for _, row := range []string{`from +- +- +12 +0 `, `read \(map\) +\d+ +12 +12 +4 `, `shrink \(map\) +\d+ +12 +12 +5 `, `write \(map\) +\d+ +12 +12 +0 `} {
+		assert.Regexp(t, row, got.stdout)
+	}
 
 	// Eleven pictures, in two rows: cut empty esc one two, bomb burnt endless huge one panics.
 	sheet := decoded(t, filepath.Join(got.out, "contact.png"))
@@ -183,6 +186,8 @@ func TestJSON(t *testing.T) {
 	// Times differ from run to run, and sizes with the encoder; everything else is golden.
 	text := regexp.MustCompile(`("(\w+_ns|\w+_bytes)": )[0-9]+`).ReplaceAllString(got.stdout, "${1}0")
 	text = regexp.MustCompile(`("out": )".*"`).ReplaceAllString(text, `${1}"out"`)
+	assert.Contains(t, text, `"verdict": "`)
+	text = regexp.MustCompile(`(?s)("pipeline": )\{.*?\n  \}`).ReplaceAllString(text, `${1}{}`) // all of it is timing
 	golden := filepath.Join("testdata", "report.json")
 	if *update {
 		require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))

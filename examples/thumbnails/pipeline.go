@@ -62,7 +62,7 @@ func newPass(t tree, s shrinker, a album, p problems) *pass {
 // there are as many as workers. A file that was read is in the window of read, in
 // the Buffer of one before shrink, or in the hands of a worker of shrink. Behind
 // that there are thumbnails only, which are small, and may wait in greater number.
-func (p *pass) pipeline(ctx context.Context, workers int) {
+func (p *pass) pipeline(ctx context.Context, workers int, opts ...pipeline.RunOption) {
 	found := pipeline.From(p.named(p.do.walk(ctx)))
 	sources := pipeline.Map(found, p.do.read, pipeline.Named("read"),
 		pipeline.Workers(workers), pipeline.Ordered(readAhead*workers))
@@ -71,7 +71,7 @@ func (p *pass) pipeline(ctx context.Context, workers int) {
 	written := pipeline.Map(small, p.do.write, pipeline.Named("write"),
 		pipeline.Workers(workers), pipeline.Ordered(shrunkWait*workers), pipeline.Buffer(shrunkWait))
 
-	for r := range written.Results(ctx) {
+	for r := range written.Results(ctx, opts...) {
 		p.collect(p.name(r.Index), r)
 	}
 	p.album.finish()

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/millstream-go/millstream/pipeline"
 )
 
 // A report is all that is printed: the JSON document as it is, the tables as an
@@ -25,6 +27,8 @@ type report struct {
 	Problems []problem     `json:"problems"`
 	Flow     flow          `json:"flow"`
 	Compare  *comparison   `json:"compare,omitempty"`
+
+	Stages pipeline.Snapshot `json:"pipeline"` // what each did with its time
 
 	title string
 }
@@ -139,6 +143,7 @@ func (r report) writeTables(w *bytes.Buffer) {
 	fmt.Fprintf(w, "written to %s: %s/ and %s\n", printable(r.Out), thumbs, strings.Join(r.Sheets, ", "))
 	fmt.Fprintf(w, "\na picture: inside the stages p50 %s, p99 %s; waiting between them p50 %s, p99 %s\n",
 		short(r.Flow.Run.P50), short(r.Flow.Run.P99), short(r.Flow.Wait.P50), short(r.Flow.Wait.P99))
+	fmt.Fprintf(w, "\n%s\n", r.Stages)
 
 	if c := r.Compare; c != nil {
 		same := "both made the same pictures"

@@ -50,7 +50,7 @@ type Reading struct {
 	Workers       int   // how many there may be
 	Capacity      int64 // nanoseconds that they had to spend so far
 	Wait, Run     result.Quantiles
-	Waiting, Peak int // items in the queues before the stage, now and at most
+	Waiting, Peak int    // items in the queues before the stage, now and at most
 	Done          uint64 // inputs whose call, if any, has ended
 	Note          string
 }
