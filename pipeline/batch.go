@@ -11,10 +11,11 @@ import (
 // come; the last one may be shorter. With maxWait above 0 a slice is also passed
 // on, as long as it is then, once maxWait has gone by since its first value came,
 // so that a trickle is not held up; then the steps before the batch run on
-// another goroutine than those behind it. Each slice belongs to who receives it.
+// another goroutine than those behind it. What is left is passed on when f ends, also
+// by [Drain]. Each slice belongs to who receives it.
 // A batch carries the index of its first value and that one's Queued and Run; its
 // Wait lasts until its last value. Inputs that failed before are passed on by
-// themselves. size below 1 and maxWait below 0 panic.
+// themselves. The kind of the step is "batch". size below 1 and maxWait below 0 panic.
 func Batch[T any](f Flow[T], size int, maxWait time.Duration) Flow[[]T] {
 	up, c := f.check("Batch"), configure("batch", nil)
 	if size < 1 {

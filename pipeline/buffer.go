@@ -8,8 +8,9 @@ import (
 
 // Buffer returns the values of f through a queue of n: the steps before run on another
 // goroutine than those behind, and may be that far ahead, and at most 64 items more in
-// the hands of each side. When the queue is full, the steps before wait. Its kind is
-// "buffer". n below 1 panics.
+// the hands of each side. When the queue is full, the steps before wait; when the steps
+// behind wait, an item is passed on at once. Order is kept. For the queue of a stage with
+// workers see the option [Buffer]. The kind of the step is "buffer". n below 1 panics.
 func (f Flow[T]) Buffer(n int) Flow[T] {
 	up, c := f.check("Buffer"), configure("buffer", nil)
 	if n < 1 {
@@ -42,5 +43,8 @@ func (s *buffered[T]) drive(seg *segment, emit func(*item[T]) bool) {
 		m.Watch(q.Depth)
 	}
 	s.up.feed(seg.site.up(0), q, q.Close)
-	driveQueue(seg, q, incoming(seg, outgoing(seg, emit)))
+	take := incoming(seg, outgoing(seg, emit))
+	own := *seg
+	own.below = nil // the queue is before this step, not before the one behind
+	driveQueue(&own, q, take)
 }

@@ -11,8 +11,8 @@ import (
 // Scan returns the running results of fn: it is called with what it returned last, at
 // first init, and the next value of f, and each of its results is passed on. An input for
 // which it fails changes nothing. Each run begins with init, which fn must not change if it
-// is a map, a slice or a pointer. The kind of the stage is "scan"; it has no workers. A nil fn
-// panics.
+// is a map, a slice or a pointer. fn is called by one goroutine at a time. The kind of the
+// stage is "scan"; it has no workers. A nil fn panics.
 func Scan[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, error), opts ...StageOption) Flow[A] {
 	up, c := f.check("Scan"), configure("scan", opts)
 	if fn == nil {
@@ -31,9 +31,12 @@ func Scan[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, error)
 	}}}
 }
 
-// Reduce returns a flow of one value: what the last call of fn returned, as in [Scan], when
-// f has ended; init if f is empty. It carries the index of the last input. The kind of
-// the stage is "reduce"; it has no workers. A nil fn panics.
+// Reduce returns a flow of one value: what the last call of fn that went well returned, as
+// in [Scan], when f has ended; init if there was none, as when f is empty. It carries index
+// and timing of the input of that call. Inputs that failed, here or before, are passed on by
+// themselves. If the run is canceled before f has ended, there is no value, but in Results,
+// which give the one so far as a canceled result. The kind of the stage is "reduce"; it has
+// no workers. A nil fn panics.
 func Reduce[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, error), opts ...StageOption) Flow[A] {
 	up, c := f.check("Reduce"), configure("reduce", opts)
 	if fn == nil {
@@ -45,11 +48,12 @@ func Reduce[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, erro
 	}}}
 }
 
-// Group is what [GroupBy] makes of the values of one key.
+// Group is what [GroupBy] makes of the values of one key. It is a plain value, and belongs
+// to who receives it; the zero one is a group without values.
 type Group[K comparable, A any] struct {
 	Key   K
 	Value A
-	Count int // values that are in it
+	Count int // values that are in it, at least 1
 }
 
 // GroupBy returns what fn makes of the values of each key: it is called with what it
@@ -60,10 +64,14 @@ type Group[K comparable, A any] struct {
 // to least recently is passed on as it is, and a later value of its key begins another one.
 // So a key whose values are far apart may come more than once, and who reads adds them up;
 // where values come roughly in the order of their keys, as in a log by the minute, it does
-// not. A group carries the index of its first value.
+// not. A group carries index, Queued and Run of its first value, and Attempt of the last one;
+// its Wait lasts until the call for the last one has ended. Inputs that failed before are
+// passed on by themselves. If the run is canceled before f has ended, the groups that are
+// left are dropped, but in Results, which give them, as they are, as canceled results.
 //
 // key and fn are called by one goroutine at a time; an input for which one of them fails
-// changes nothing. To aggregate on several goroutines put it into a [Partition] by the same
+// changes nothing. A key that is not equal to itself, a NaN, makes a group of each of its
+// values. To aggregate on several goroutines put it into a [Partition] by the same
 // key. The kind of the stage is "groupby"; it has no workers. Nil functions, and a most
 // below 1, panic.
 func GroupBy[T any, K comparable, A any](
@@ -83,8 +91,11 @@ func GroupBy[T any, K comparable, A any](
 }
 
 // Distinct returns the values of f without those whose key has come before, among the
-// last most keys that differ; the others are forgotten, those first that came first. The
-// kind of the stage is "distinct"; it has no workers. A nil key and a most below 1 panic.
+// last most keys that differ; the others are forgotten, those first that came first. That
+// bounds the memory: what is kept of a value is its key. A key counts from when it was
+// passed on; that it comes again does not make it younger. A NaN is like no other key. key
+// is called by one goroutine at a time. The kind of the stage is "distinct"; it has no
+// workers. A nil key and a most below 1 panic.
 func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...StageOption) Flow[T] {
 	up, c := f.check("Distinct"), configure("distinct", opts)
 	if key == nil {
@@ -101,7 +112,7 @@ func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...S
 		next := 0
 		return func(v T) bool {
 			k := key(v)
-			if _, ok := seen[k]; ok || k != k { //nolint:gocritic,staticcheck // a NaN is like no other
+			if _, ok := seen[k]; ok || isNaN(k) {
 				return !ok
 			}
 			seen[k] = struct{}{}
@@ -117,10 +128,17 @@ func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...S
 	})
 }
 
+// isNaN reports whether k is like no key, not even itself: a NaN, or what holds one.
+func isNaN[K comparable](k K) bool {
+	return k != k //nolint:gocritic,staticcheck,revive // that is the test
+}
+
 // gatherer is a step in a run that makes something of several inputs.
 type gatherer[T, U any] interface {
-	// add takes an input in. It runs the user's code.
-	add(ctx context.Context, it *item[T]) error
+	// add takes a value in. It runs the user's code.
+	add(ctx context.Context, v T) error
+	// took is told of the call that add was: out is its input as it left that.
+	took(out *item[U])
 	// ready returns what can be passed on; nil if there is nothing. Behind the last input
 	// it is called until there is nothing.
 	ready(ended bool) *item[U]
@@ -152,30 +170,20 @@ func (s *gathered[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 
 func (s *gathered[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	g := s.open()
-	wanted := true
-	out := outgoing(seg, emit)
+	ended := false // emit wants no more
 	pass := func(it *item[U]) bool {
-		wanted = out(it)
-		return wanted
+		ended = !emit(it)
+		return !ended
 	}
-	last := func() {
-		for wanted && seg.wanted() {
-			it := g.ready(true)
-			if it == nil {
-				return
+	add := timed(&s.config, func(ctx context.Context, v T) (struct{}, error) { return struct{}{}, g.add(ctx, v) })
+	seg.and(leftovers(seg, g, &ended, outgoing(seg, pass)), func() {
+		driveCalls(s.up, seg, &s.config, pass, func(c *call[U], v T) bool {
+			if wanted, over := gatherCall(c, add, v); over {
+				return wanted
 			}
-			pass(it)
-		}
-	}
-	seg.and(last, func() {
-		var at item[T]
-		gather(s.up, seg, &s.config, pass, func(c *call[U], it *item[T]) bool {
-			at = *it
-			if again, over := gatherCall(c, g, &at); over {
-				return again
-			}
-			for ready := g.ready(false); ready != nil; ready = g.ready(false) {
-				if !pass(ready) {
+			g.took(&c.out)
+			for it := g.ready(false); it != nil; it = g.ready(false) {
+				if !c.emit(it) {
 					return false
 				}
 			}
@@ -184,27 +192,8 @@ func (s *gathered[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	})
 }
 
-// gather is driveCalls for a step that wants the item and not only its value.
-func gather[T, U any](up step[T], seg *segment, cfg *config, emit func(*item[U]) bool, do func(*call[U], *item[T]) bool) {
-	var at *item[T]
-	driveCalls(tapped[T]{up, func(it *item[T]) { at = it }}, seg, cfg, emit, func(c *call[U], _ T) bool { return do(c, at) })
-}
-
-// tapped shows each item of a step before it is passed on.
-type tapped[T any] struct {
-	step[T]
-	see func(*item[T])
-}
-
-func (s tapped[T]) drive(seg *segment, emit func(*item[T]) bool) {
-	s.step.drive(seg, func(it *item[T]) bool {
-		s.see(it)
-		return emit(it)
-	})
-}
-
-// gatherCall adds an item. It reports over if the item is resolved: it has failed.
-func gatherCall[T, U any](c *call[U], g gatherer[T, U], it *item[T]) (wanted, over bool) {
+// gatherCall adds a value. It reports over if the input is resolved: it has failed.
+func gatherCall[T, U any](c *call[U], add engine.Func[T, struct{}], v T) (wanted, over bool) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -217,9 +206,9 @@ func gatherCall[T, U any](c *call[U], g gatherer[T, U], it *item[T]) (wanted, ov
 	}
 	var err error
 	if c.retries {
-		err = c.policies.again(c.seg.Ctx, &c.out.Attempt, func() error { return g.add(c.seg.Ctx, it) })
+		_, err = again(c, add, v)
 	} else {
-		err = g.add(c.seg.Ctx, it)
+		_, err = add(c.seg.Ctx, v)
 	}
 	returned = true
 	if err != nil {
@@ -228,19 +217,55 @@ func gatherCall[T, U any](c *call[U], g gatherer[T, U], it *item[T]) (wanted, ov
 	return c.dropped(), false
 }
 
+// leftovers returns the tail that passes on what g has when the input has ended. If it was
+// cut, what was made of it is not what it would have come to.
+func leftovers[T, U any](seg *segment, g gatherer[T, U], ended *bool, pass func(*item[U]) bool) (tail func()) {
+	return func() {
+		through := false
+		defer func() {
+			if !through { // a function behind has ended the goroutine; the next one goes on
+				seg.tails = append(seg.tails, tail)
+			}
+		}()
+		for !*ended && seg.wanted() {
+			it := g.ready(true)
+			if it == nil {
+				break
+			}
+			if !seg.Live() {
+				if it.Attempt == 0 { // nothing has gone into it
+					break
+				}
+				it.Canceled(context.Cause(seg.Ctx), seg.Clock.Now())
+			}
+			pass(it)
+		}
+		through = true
+	}
+}
+
+// adopt makes an item of a gatherer that of an input, but for its value.
+func adopt[U any](it, of *item[U]) {
+	v := it.Value
+	*it = *of
+	it.Value = v
+}
+
 type reducing[T, A any] struct {
 	sum  item[A]
 	fn   func(context.Context, A, T) (A, error)
 	done bool
 }
 
-func (r *reducing[T, A]) add(ctx context.Context, it *item[T]) error {
-	sum, err := r.fn(ctx, r.sum.Value, it.Value)
+func (r *reducing[T, A]) add(ctx context.Context, v T) error {
+	sum, err := r.fn(ctx, r.sum.Value, v)
 	if err == nil {
-		r.sum = engine.Next(it, sum)
+		r.sum.Value = sum
 	}
 	return err
 }
+
+func (r *reducing[T, A]) took(out *item[A]) { adopt(&r.sum, out) }
 
 func (r *reducing[T, A]) ready(ended bool) *item[A] {
 	if !ended || r.done {
@@ -258,35 +283,50 @@ type grouping[T any, K comparable, A any] struct {
 	order  *list.List // of *item[Group[K, A]], the one that was added to last at the back
 }
 
-func (g *grouping[T, K, A]) add(ctx context.Context, it *item[T]) error {
-	k := g.key(it.Value)
-	if at, ok := g.groups[k]; ok {
-		group := at.Value.(*item[Group[K, A]]) //nolint:forcetypeassert // see order
-		sum, err := g.fn(ctx, group.Value.Value, it.Value)
-		if err != nil {
-			return err
-		}
-		group.Value.Value = sum
-		group.Value.Count++
-		group.Ended = it.Ended
-		g.order.MoveToBack(at)
-		return nil
+func (g *grouping[T, K, A]) add(ctx context.Context, v T) error {
+	k := g.key(v)
+	at, known := g.groups[k]
+	var group Group[K, A]
+	if known {
+		group = groupAt[K, A](at).Value
 	}
-	var none A
-	sum, err := g.fn(ctx, none, it.Value)
+	sum, err := g.fn(ctx, group.Value, v)
 	if err != nil {
 		return err
 	}
-	group := engine.Next(it, Group[K, A]{Key: k, Value: sum, Count: 1})
-	g.groups[k] = g.order.PushBack(&group)
+	if known {
+		g.order.MoveToBack(at)
+	} else {
+		at = g.order.PushBack(&item[Group[K, A]]{})
+		if !isNaN(k) { // it would never be found again, and could not be deleted
+			g.groups[k] = at
+		}
+	}
+	groupAt[K, A](at).Value = Group[K, A]{Key: k, Value: sum, Count: group.Count + 1}
 	return nil
 }
 
-func (g *grouping[T, K, A]) ready(ended bool) *item[Group[K, A]] {
-	if first := g.order.Front(); first != nil && (ended || g.order.Len() > g.most) {
-		group := g.order.Remove(first).(*item[Group[K, A]]) //nolint:forcetypeassert // see order
-		delete(g.groups, group.Value.Key)
-		return group
+// groupAt is the group at a place in the order.
+func groupAt[K comparable, A any](at *list.Element) *item[Group[K, A]] {
+	return at.Value.(*item[Group[K, A]]) //nolint:forcetypeassert // see order
+}
+
+func (g *grouping[T, K, A]) took(out *item[Group[K, A]]) {
+	group := groupAt[K, A](g.order.Back())
+	if group.Value.Count == 1 {
+		adopt(group, out)
+		return
 	}
-	return nil
+	group.Ended, group.Attempt = out.Ended, out.Attempt
+}
+
+func (g *grouping[T, K, A]) ready(ended bool) *item[Group[K, A]] {
+	first := g.order.Front()
+	if first == nil || !ended && g.order.Len() <= g.most {
+		return nil
+	}
+	group := groupAt[K, A](first)
+	g.order.Remove(first)
+	delete(g.groups, group.Value.Key)
+	return group
 }

@@ -15,8 +15,12 @@ import (
 // [Drain]): what it returns then without an error is still passed on, and an error that is
 // the context's, or its cause, is none.
 //
+// A next that does not heed its context cannot be interrupted, and the run waits for it. Its
+// panic is a failure of the source, too.
+//
 // A function of this kind mostly has a place in what it reads. So the flow serves one run
-// only: another one gives [ErrSourceUsed]. A nil next panics.
+// only: another one gives [ErrSourceUsed]. The kind of the source is "from". A nil next
+// panics.
 func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 	if next == nil {
 		panic("pipeline: FromFunc: nil function")
@@ -25,8 +29,16 @@ func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 		ctx, cancel := context.WithCancelCause(g.seg.Ctx)
 		defer cancel(context.Canceled)
 		if intake := g.seg.run.intake; intake != nil {
-			stop := context.AfterFunc(intake, func() { cancel(context.Cause(intake)) })
-			defer stop()
+			told := make(chan struct{})
+			stop := context.AfterFunc(intake, func() {
+				cancel(context.Cause(intake))
+				close(told)
+			})
+			defer func() {
+				if !stop() {
+					<-told // no goroutine outlives the run
+				}
+			}()
 		}
 		for g.open() {
 			v, err := next(ctx)
@@ -51,11 +63,14 @@ func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 // maxLine is how long a line may be if nothing is said, in bytes.
 const maxLine = 1 << 20
 
-// Lines returns a flow of the lines of r, without "\n" or "\r\n" at their ends. The index
-// of a line is its number, from 0. limit is how long a line may be, in bytes; the default is 1
-// MiB. A longer one is a failure, [bufio.ErrTooLong], and ends the source, as does an error
-// of r. A Read that blocks cannot be interrupted, and the run waits for it. The flow serves
-// one run only: another one gives [ErrSourceUsed]. Its kind is "lines". A nil r and a limit
+// Lines returns a flow of the lines of r, without "\n" or "\r\n" at their ends; the last one
+// may be without, and loses a "\r" as well. The index of a line is its number, from 0. limit
+// is how long a line may be, in bytes, without its end; the default is 1 MiB. A longer one is a
+// failure, [bufio.ErrTooLong], and ends the source, as does an error of r; the failure carries
+// the number of the line that could not be read, of which nothing is passed on. r is read
+// ahead of the lines, by no more than the limit and a few bytes, and is not closed. A Read
+// that blocks cannot be interrupted, and the run waits for it. The flow serves one run only:
+// another one gives [ErrSourceUsed]. The kind of the source is "lines". A nil r and a limit
 // below 1 panic.
 func Lines(r io.Reader, limit ...int) Flow[string] {
 	most := maxLine
@@ -71,10 +86,15 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 		panic(fmt.Sprintf("pipeline: Lines: limit %d: want at least 1", most))
 	}
 	return newSource("lines", once(func(g *giver[string]) error {
-		lines := bufio.NewScanner(r)
+		from := &untilEOF{from: r}
+		lines := bufio.NewScanner(from)
 		// The scanner counts the end of the line in, and wants one byte more than it holds.
 		lines.Buffer(nil, min(most, math.MaxInt-3)+3)
-		for g.open() && lines.Scan() {
+		lines.Split(from.line)
+		for g.open() {
+			if !lines.Scan() {
+				return lines.Err()
+			}
 			if len(lines.Bytes()) > most {
 				return bufio.ErrTooLong
 			}
@@ -82,6 +102,26 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 				return nil
 			}
 		}
-		return lines.Err()
+		return nil
 	}))
+}
+
+// untilEOF is a reader that knows whether it has been read to its end. A scanner takes any
+// error for the end, and half a line before it for a whole one.
+type untilEOF struct {
+	from  io.Reader
+	ended bool
+}
+
+func (r *untilEOF) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	if err == io.EOF {
+		r.ended = true
+	}
+	return n, err
+}
+
+// line is a [bufio.SplitFunc].
+func (r *untilEOF) line(data []byte, _ bool) (advance int, token []byte, err error) {
+	return bufio.ScanLines(data, r.ended)
 }

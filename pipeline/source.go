@@ -10,7 +10,9 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// ErrSourceUsed is the error of the second run of a flow whose source serves only one.
+// ErrSourceUsed is the error of the second run of a flow whose source serves only one, also
+// if the first one goes on, and through another flow upon the same source. A run that ends
+// before it reads anything does not count.
 var ErrSourceUsed = errors.New("pipeline: the source serves one run only")
 
 // From returns a flow of the values of seq. It runs seq on one goroutine at a time
@@ -38,7 +40,8 @@ func FromSlice[T any](s []T) Flow[T] { return From(slices.Values(s)) }
 
 // FromSeq2 returns a flow of the values of seq, in which each value comes with an error,
 // as from a database's rows or a directory's entries. A pair with an error is a failed
-// input: it ends a fail-fast run, and Results goes on behind it. For the rest see [From].
+// input of stage "from", with the value beside its error: it ends a fail-fast run, and
+// Results goes on behind it. For the rest see [From].
 // A nil seq panics.
 func FromSeq2[T any](seq iter.Seq2[T, error]) Flow[T] {
 	if seq == nil {
@@ -180,7 +183,8 @@ func (g *giver[T]) giveFailed(v T, err error) bool {
 	if !g.seg.Live() {
 		return g.give(v) // which says why it was canceled
 	}
-	g.it = item[T]{Value: v, Err: &StageError{Stage: g.stage, Index: g.next, Err: err}, Index: g.next, Worker: -1}
+	// The source is the stage that was called for it: no call at all would count as canceled.
+	g.it = item[T]{Value: v, Err: &StageError{Stage: g.stage, Index: g.next, Err: err}, Index: g.next, Attempt: 1}
 	if g.seg.Timed {
 		g.stamp()
 	}

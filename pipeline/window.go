@@ -9,9 +9,11 @@ import (
 // Window returns slices of size values of f that follow each other, each of which begins
 // step values behind the one before: with a step below the size they overlap, with a
 // larger one values are left out between them. The last one is shorter if values are left
-// that no other has had. Each slice belongs to who receives it. A window carries index, Queued
-// and Run of its first value. Inputs that failed before are passed on by themselves. The
-// kind of the step is "window". size and step below 1 panic.
+// that no other has had; it is given when f ends, also by [Drain]. Each slice belongs to who
+// receives it: those that overlap share no memory. A window carries index, Queued and Run of its first value;
+// its Wait lasts until its last one was there. Inputs that failed before are passed on by
+// themselves and are in none. At most size values are kept. The kind of the step is "window".
+// size and step below 1 panic.
 func Window[T any](f Flow[T], size, step int) Flow[[]T] {
 	up, c := f.check("Window"), configure("window", nil)
 	if size < 1 {
@@ -80,20 +82,21 @@ func (w *sliding[T]) add(it *item[T]) (wanted bool) {
 	if len(w.items) < w.size {
 		return true
 	}
-	wanted = w.pass()
-	kept := copy(w.items, w.items[min(w.step, w.size):])
-	clear(w.items[kept:])
-	w.items, w.fresh, w.skip = w.items[:kept], 0, max(w.step-w.size, 0)
-	return wanted
+	return w.pass()
 }
 
-// pass emits what there is.
+// pass emits what there is. It moves on first, since emit may not return.
 func (w *sliding[T]) pass() bool {
 	out := engine.Next[T, []T](&w.items[0], make([]T, len(w.items)))
 	for i := range w.items {
 		out.Value[i] = w.items[i].Value
 	}
 	out.Ended = w.items[len(w.items)-1].Ended
+
+	kept := copy(w.items, w.items[min(w.step, len(w.items)):])
+	clear(w.items[kept:])
+	w.items, w.fresh, w.skip = w.items[:kept], 0, max(w.step-w.size, 0)
+
 	w.ended = !w.emit(&out)
 	return !w.ended
 }
