@@ -13,6 +13,7 @@ type resizer interface{ Resize(workers int) }
 func tune(at site, crew resizer, meter *engine.Meter, least, most int, over <-chan struct{}) {
 	t := newTuner(least, most)
 	now := least
+	meter.Say(t.String())
 	timer := time.NewTimer(tunerFirst)
 	defer timer.Stop()
 	last, since := meter.Read(at.Clock.Now()), at.Clock.Now()

@@ -31,11 +31,13 @@ type StageStats struct {
 	Group      int    // stages of a group are fused: they run on one goroutine
 	Workers    int    // how many it may have now; 0: none of its own
 	MaxWorkers int    // above 0: it finds its number by itself (Auto), up to this one
-	Choice     string // why it has chosen the number that it has; empty for others
+	Choice     string // why it has chosen the number that it has, for people; empty for others
 	Copies     int    // lanes of a Partition in which it runs, each with Workers; 1 elsewhere
+	Ordered    bool   // a stage with workers whose outputs come in the order of its inputs
+	Window     int    // of an ordered one: inputs that may be in flight and finished, in each lane; 0: not ordered
 
-	In, Out uint64 // items that came in, and went out
-	Errors  uint64 // inputs that failed, whatever became of them
+	In, Out uint64 // items that came in, and went out; with Results, those that failed in stages before too
+	Errors  uint64 // inputs that failed in this stage, whatever became of them
 	Retries uint64 // calls that were made again
 	Skipped uint64 // of Errors, those that were dropped as OnError(Skip) says
 	Dead    uint64 // of Errors, those that went to a DeadLetter
@@ -46,7 +48,8 @@ type StageStats struct {
 	// starved, and in those behind it as blocked.
 	Busy, Starved, Blocked, Limited float64
 
-	// Of its inputs: from the end of the stage before to the start of the call, and in calls. All 0 if none was measured.
+	// Of its inputs whose calls have ended: from the end of the stage before to the start of the call, limits included,
+	// and in calls, retries and their pauses included. All 0 if none was measured, as in stages without a function.
 	Wait, Run result.Quantiles
 
 	Queue, PeakQueue, Buffer int // items that wait before it now, and at most so far, and may at most; Buffer 0: no queue

@@ -13,7 +13,7 @@ import (
 //	bottleneck        the name of the stage that Bottleneck returns, or null
 //	bottleneck_stage  its place in stages, from 0, or null: names need not differ
 //	stages            an array, never null, of objects:
-//	  name, kind, group, workers, max_workers, copies
+//	  name, kind, group, workers, max_workers, choice, copies, ordered, window
 //	  from                              an array of places in stages, never null
 //	  in, out, errors, retries, skipped, dead
 //	  busy, starved, blocked, limited   shares from 0 to 1, with 4 digits
@@ -35,7 +35,8 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		copy(from, st.From)
 		out.Stages[i] = stageJSON{
 			Name: st.Name, Kind: st.Kind, From: from, Group: st.Group,
-			Workers: st.Workers, MaxWorkers: st.MaxWorkers, Copies: st.Copies,
+			Workers: st.Workers, MaxWorkers: st.MaxWorkers, Choice: st.Choice, Copies: st.Copies,
+			Ordered: st.Ordered, Window: st.Window,
 			In: st.In, Out: st.Out, Errors: st.Errors, Retries: st.Retries, Skipped: st.Skipped, Dead: st.Dead,
 			Busy: fourDigits(st.Busy), Starved: fourDigits(st.Starved),
 			Blocked: fourDigits(st.Blocked), Limited: fourDigits(st.Limited),
@@ -62,7 +63,10 @@ type stageJSON struct {
 	Group      int           `json:"group"`
 	Workers    int           `json:"workers"`
 	MaxWorkers int           `json:"max_workers"`
+	Choice     string        `json:"choice"`
 	Copies     int           `json:"copies"`
+	Ordered    bool          `json:"ordered"`
+	Window     int           `json:"window"`
 	In         uint64        `json:"in"`
 	Out        uint64        `json:"out"`
 	Errors     uint64        `json:"errors"`

@@ -58,7 +58,7 @@ func reportSamples() map[string]pipeline.Snapshot {
 
 	running := statChain(
 		stat("from", 0, 1, 0, 99, statCounts(0, 18_400, 0)),
-		stat("map:fetch", 16, 15, 1, 4, statLimited(80), statAuto(32), statCounts(18_000, 17_203, 797), statWaits(ms, 2300*ms, 85*ms, 4*time.Second), statQueue(255, 256, 256)),
+		stat("map:fetch", 16, 15, 1, 4, statLimited(80), statAuto(32), statChoice("held: 20 workers were no faster than 16"), statCounts(18_000, 17_203, 797), statWaits(ms, 2300*ms, 85*ms, 4*time.Second), statQueue(255, 256, 256)),
 		stat("foreach:store", 1, 40, 60, 0, statCounts(17_203, 17_100, 103), statWaits(30*us, ms, 300*us, 2*ms), statQueue(0, 3, 64)),
 	)
 	running.Done, running.Elapsed = false, 83*time.Second
@@ -220,4 +220,17 @@ func TestReportsChangeNothing(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, before, fmt.Sprintf("%#v", s), name)
 	}
+}
+
+// What Auto chose is told once: by the verdict if it speaks of that stage, else below the table.
+func TestReportTellsWhatAutoChose(t *testing.T) {
+	s := statChain(
+		stat("from", 0, 5, 0, 95),
+		stat("map:fetch", 3, 98, 1, 1, statAuto(16), statChoice("held: 6 workers were no faster than 3")),
+		stat("map:store", 1, 10, 90, 0, statAuto(8), statChoice("held: the input is the limit\x00")),
+	)
+	text := s.String()
+	assert.Equal(t, 1, strings.Count(text, "6 workers were no faster than 3"))
+	assert.Contains(t, text, "\n\nAuto gave store 1 worker of at most 8: held: the input is the limit\\x00.\n\nfetch holds")
+	assert.NotContains(t, text, "Auto gave fetch")
 }

@@ -65,6 +65,14 @@ func statAuto(most int) func(*pipeline.StageStats) {
 	return func(s *pipeline.StageStats) { s.MaxWorkers = most }
 }
 
+func statChoice(why string) func(*pipeline.StageStats) {
+	return func(s *pipeline.StageStats) { s.Choice = why }
+}
+
+func statOrdered(window int) func(*pipeline.StageStats) {
+	return func(s *pipeline.StageStats) { s.Ordered, s.Window = true, window }
+}
+
 func statLanes(n int) func(*pipeline.StageStats) {
 	return func(s *pipeline.StageStats) { s.Copies = n }
 }
@@ -97,7 +105,7 @@ var verdictCases = map[string]struct {
 	},
 	"a source that waits for a channel": {
 		statChain(stat("from", 0, 1, 98, 1), stat("map:parse", 8, 5, 95, 0), stat("collect", 0, 0, 100, 0)),
-		"", []string{"No stage was busy more than half of the time: the source waited 98% of it for what feeds it."},
+		"", []string{"No stage was busy more than half of the time: the source had nothing to give for 98% of it."},
 		[]string{"orkers", "holds"},
 	},
 	"nobody in particular": {
@@ -116,6 +124,14 @@ var verdictCases = map[string]struct {
 	"one stage": {
 		statChain(stat("from:walk", 0, 90, 0, 10)),
 		"walk", []string{"The source walk holds the run back: its sequence took 90% of the time. Only a faster source"}, []string{"while"},
+	},
+	"a plain loop in which no stage can have workers": {
+		statChain(stat("from", 0, 70, 0, 30, statIn(1)), stat("reduce", 0, 1, 70, 29, statIn(1)), stat("all", 0, 29, 71, 0, statIn(1))),
+		"from", []string{"its goroutine was busy 100% of the time, 70% in it and the rest in all. A Buffer between them would"}, []string{"orkers", "faster"},
+	},
+	"a plain loop with two stages": {
+		statChain(stat("from", 0, 10, 0, 90, statIn(1)), stat("map:a", 0, 20, 10, 70, statIn(1)), stat("map:b", 0, 30, 30, 40, statIn(1)), stat("all", 0, 40, 60, 0, statIn(1))),
+		"all", []string{"Workers would take b off this goroutine."}, nil,
 	},
 	"a plain loop": {
 		statChain(stat("from", 0, 15, 0, 85, statIn(1)), stat("map:parse", 0, 70, 15, 15, statIn(1)), stat("filter", 0, 1, 85, 14, statIn(1)), stat("collect", 0, 2, 86, 12, statIn(1))),
@@ -180,19 +196,31 @@ var verdictCases = map[string]struct {
 		statChain(stat("from", 0, 5, 0, 95), stat("map:fetch", 3, 98, 1, 1, statAuto(16)), stat("collect", 0, 1, 99, 0)),
 		"fetch", []string{"Auto may give it up to 16 workers."}, []string{"More workers", "higher"},
 	},
+	"Auto that has tried": {
+		statChain(stat("from", 0, 5, 0, 95), stat("map:fetch", 3, 98, 1, 1, statAuto(16), statChoice("held: 6 workers were no faster than 3")), stat("collect", 0, 1, 99, 0)),
+		"fetch", []string{"Auto may give it up to 16 workers (held: 6 workers were no faster than 3)."}, []string{"More workers", "higher"},
+	},
 	"a full window behind a slow call": {
 		statChain(
-			stat("from:read", 0, 20, 0, 80), stat("map:parse", 8, 13, 2, 85, statRuns(2*time.Millisecond, 9*time.Second)),
+			stat("from:read", 0, 20, 0, 80), stat("map:parse", 8, 13, 2, 85, statRuns(2*time.Millisecond, 9*time.Second), statOrdered(1024)),
 			stat("map:measure", 2, 3, 97, 0), stat("collect", 0, 1, 99, 0),
 		),
 		"parse", []string{
 			"parse holds the run back, though it was busy only 13% of the time: read before it was blocked 80% and measure behind it starved 97%.",
-			"If it is Ordered, a slow call keeps those behind it waiting (calls took 9s at most, half of them 2ms): a larger window may help.",
+			"It is ordered, and a slow call keeps those behind it waiting (calls took 9s at most, half of them 2ms): a window larger than 1,024 may help.",
 		}, []string{"read holds", "More workers"},
 	},
+	"a slow call without a window": {
+		statChain(stat("from:read", 0, 20, 0, 80), stat("map:parse", 8, 13, 2, 85, statRuns(2*time.Millisecond, 9*time.Second)), stat("map:measure", 2, 3, 97, 0)),
+		"parse", []string{"behind it starved 97%. Some calls take far longer than others (calls took 9s at most, half of them 2ms)."}, []string{"window"},
+	},
+	"nothing that tells why": {
+		statChain(stat("from:read", 0, 20, 0, 80), stat("map:parse", 8, 13, 2, 85), stat("map:measure", 2, 3, 97, 0)),
+		"parse", []string{"behind it starved 97%."}, []string{"window", "calls"},
+	},
 	"a full window whose workers are idle": {
-		statChain(stat("from:read", 0, 20, 0, 80), stat("map:parse", 8, 13, 87, 0), stat("map:measure", 2, 3, 97, 0)),
-		"parse", []string{"a larger window may help"}, []string{"calls took"},
+		statChain(stat("from:read", 0, 20, 0, 80), stat("map:parse", 8, 13, 87, 0, statOrdered(8)), stat("map:measure", 2, 3, 97, 0)),
+		"parse", []string{"waiting: a window larger than 8 may help"}, []string{"calls took"},
 	},
 	"a busy lane": {
 		statChain(
@@ -220,7 +248,7 @@ var verdictCases = map[string]struct {
 	"a branch whose window is full": {
 		statChain(
 			stat("from:read", 0, 9, 0, 91), stat("broadcast", 0, 0, 0, 0, statFrom(0)),
-			stat("map:count", 2, 6, 94, 0, statFrom(1)), stat("map:index", 8, 5, 0, 95, statFrom(1)),
+			stat("map:count", 2, 6, 94, 0, statFrom(1)), stat("map:index", 8, 5, 0, 95, statFrom(1), statOrdered(512)),
 			stat("merge", 0, 0, 0, 0, statFrom(2, 3)), stat("collect", 0, 1, 99, 0),
 		),
 		"index", []string{"index holds the run back", "window"}, []string{"count"},
@@ -230,7 +258,7 @@ var verdictCases = map[string]struct {
 			stat("from:fast", 0, 5, 0, 95), stat("from:slow", 0, 1, 97, 2, statFrom()),
 			stat("zip", 0, 0, 0, 0, statFrom(0, 1)), stat("map:join", 4, 3, 97, 0), stat("collect", 0, 1, 99, 0),
 		),
-		"", []string{"the source slow waited 97%"}, []string{"join", "fast"},
+		"", []string{"the source slow had nothing to give for 97% of it."}, []string{"join", "fast"},
 	},
 	"a zip whose other side is slow": {
 		statChain(

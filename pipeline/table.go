@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,14 +17,32 @@ import (
 // the workers of each ("8x4"). A dash
 // stands for what there is none of, or was not measured. Retries, errors that were
 // skipped or went to dead letters, and time that went by waiting for limits have a
-// column if there were any. Durations have three digits. The layout may change;
-// programs should read the fields, or the JSON.
+// column if there were any. Between table and verdict stands why the stages that find
+// their workers by themselves have as many as they have. Durations have three digits.
+// The layout may change; programs should read the fields, or the JSON.
 func (s Snapshot) String() string {
-	verdict := wrapped(s.Verdict(), reportWidth)
+	verdict := s.Verdict()
+	parts := []string{s.heading(), s.table(), s.choices(verdict), wrapped(verdict, reportWidth)}
 	if len(s.Stages) == 0 {
-		return verdict
+		parts = parts[3:]
 	}
-	return s.heading() + "\n\n" + s.table() + "\n\n" + verdict
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "\n\n")
+}
+
+// choices tells what Auto has chosen and why, a line for each stage of which the
+// verdict does not.
+func (s Snapshot) choices(verdict string) string {
+	var lines []string
+	v := surveyOf(s)
+	for i, st := range s.Stages {
+		why := oneLine(st.Choice)
+		if why == "" || strings.Contains(verdict, why) {
+			continue
+		}
+		lines = append(lines, wrapped(fmt.Sprintf("Auto gave %s %s of at most %s: %s.",
+			v.name(i), count(st.Workers, "worker"), grouped(uint64(max(st.MaxWorkers, 0))), why), reportWidth))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // reportWidth is how wide the text around the table gets.

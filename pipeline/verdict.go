@@ -111,11 +111,19 @@ func (v *survey) accuseWedge(c int) string {
 	if st.Copies > 1 {
 		return text + fmt.Sprintf(" One of its %s lanes may get most of the items.", grouped(uint64(st.Copies)))
 	}
-	text += " If it is Ordered, a slow call keeps those behind it waiting"
+	calls := ""
 	if uneven(st.Run) {
-		text += fmt.Sprintf(" (calls took %s at most, half of them %s)", threeDigits(st.Run.Max), threeDigits(st.Run.P50))
+		calls = fmt.Sprintf(" (calls took %s at most, half of them %s)", threeDigits(st.Run.Max), threeDigits(st.Run.P50))
 	}
-	return text + ": a larger window may help."
+	switch {
+	case st.Ordered:
+		return text + " It is ordered, and a slow call keeps those behind it waiting" + calls +
+			": a window larger than " + grouped(uint64(max(st.Window, 0))) + " may help."
+	case calls != "":
+		return text + " Some calls take far longer than others" + calls + "."
+	default:
+		return text
+	}
 }
 
 // uneven reports whether some calls take far longer than most.
@@ -137,7 +145,7 @@ func (v *survey) acquit() string {
 		}
 	}
 	if i, starved := v.mostStarved(sources); starved > mostly {
-		return fmt.Sprintf("%s: the %s waited %s of it for what feeds it.", text, v.source(i), inWords(starved))
+		return fmt.Sprintf("%s: the %s had nothing to give for %s of it.", text, v.source(i), inWords(starved))
 	}
 	c := v.busiest(nil)
 	if v.crews[c].used == 0 {
@@ -243,16 +251,23 @@ func (v *survey) hint(c int) string {
 			return " More workers may help."
 		case st.Workers >= st.MaxWorkers:
 			return " It has as many workers as Auto may give it: a higher maximum may help."
+		case st.Choice != "":
+			return fmt.Sprintf(" Auto may give it up to %s (%s).", count(st.MaxWorkers, "worker"), oneLine(st.Choice))
 		default:
 			return fmt.Sprintf(" Auto may give it up to %s.", count(st.MaxWorkers, "worker"))
 		}
 	}
 	if others := v.others(c); len(others) > 0 {
+		best := -1
 		for _, i := range append([]int{top}, others...) {
-			if takesWorkers[v.stages[i].Kind] {
-				return " Workers would take " + v.name(i) + " off this goroutine."
+			if takesWorkers[v.stages[i].Kind] && (best < 0 || used(v.stages[i]) > used(v.stages[best])) {
+				best = i
 			}
 		}
+		if best >= 0 {
+			return " Workers would take " + v.name(best) + " off this goroutine."
+		}
+		return " A Buffer between them would let them run at the same time."
 	}
 	switch {
 	case st.Copies > 1:

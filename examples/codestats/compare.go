@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"runtime"
 	"time"
@@ -23,15 +22,15 @@ type comparison struct {
 
 // compare runs both in turns, so that a machine which warms up or slows down
 // treats them alike. The first pass has been through all files already: they are
-// in the cache of the file system, for both. It returns nil if ctx ends before the
-// first round does.
+// in the cache of the file system, for both. Neither is watched on the way: no report,
+// and a bar that counts passes only. It returns nil if ctx ends before the first round
+// does.
 func compare(ctx context.Context, t tree, workers int, first *survey, bar *progress) *comparison {
 	c := comparison{Same: true}
+	bar.begin("comparing", "passes", 2*rounds)
 	for c.Rounds < rounds {
-		plain := c.race(first, t, bar, fmt.Sprintf("plain loop, %d of %d:", c.Rounds+1, rounds),
-			func(s *survey) { s.plainLoop(ctx) })
-		piped := c.race(first, t, bar, fmt.Sprintf("pipeline, %d of %d:", c.Rounds+1, rounds),
-			func(s *survey) { s.pipeline(ctx, workers) })
+		plain := c.race(first, t, bar, func(s *survey) { s.plainLoop(ctx) })
+		piped := c.race(first, t, bar, func(s *survey) { s.pipeline(ctx, workers) })
 		if ctx.Err() != nil {
 			break
 		}
@@ -58,11 +57,10 @@ type lap struct {
 }
 
 // race times one pass over the tree, and checks that it finds what the first did.
-func (comparison) race(first *survey, t tree, bar *progress, what string, pass func(*survey)) lap {
-	bar.begin(what)
+func (comparison) race(first *survey, t tree, bar *progress, pass func(*survey)) lap {
+	defer bar.tick()
 	s := newSurvey(t, "", io.Discard) // the first pass has named the problems
-	s.tick = bar.tick
-	runtime.GC() // what the one left behind is not the next one's to clean up
+	runtime.GC()                      // what the one left behind is not the next one's to clean up
 
 	start := time.Now()
 	pass(s)

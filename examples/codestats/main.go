@@ -20,9 +20,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/mattn/go-isatty"
+
+	"github.com/millstream-go/millstream/pipeline"
 )
 
 // The exit statuses, as the usage text gives them.
@@ -56,6 +57,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal 
 		complain(stderr, "for the flags, run codestats -h")
 		return exitUsage
 	}
+	if opts.plan {
+		return opts.printPlan(ctx, stdout, stderr)
+	}
 	if opts.root == "" {
 		if opts.root, opts.title, err = standardLibrary(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -85,11 +89,9 @@ func (o options) execute(ctx context.Context, fsys fs.FS, stdout, stderr io.Writ
 		notes = &held
 	}
 	s := newSurvey(t, o.root, notes)
-	s.tick = bar.tick
-
-	start := time.Now()
-	s.pipeline(ctx, o.workers)
-	rep := newReport(o, s, time.Since(start))
+	var ran pipeline.Report
+	s.pipeline(ctx, o.workers, append(bar.options(), pipeline.ReportTo(&ran))...)
+	rep := newReport(o, s, ran.Snapshot())
 	rep.Partial = ctx.Err() != nil
 	s.problems.close()
 
@@ -101,6 +103,26 @@ func (o options) execute(ctx context.Context, fsys fs.FS, stdout, stderr io.Writ
 	return o.publish(rep, ctx.Err() != nil, stdout, stderr)
 }
 
+// printPlan prints what the pipeline would do, for people and as a diagram.
+func (o options) printPlan(ctx context.Context, stdout, stderr io.Writer) int {
+	plan := newSurvey(tree{}, "", io.Discard).flow(ctx, o.workers).Plan()
+	text := bytes.NewBufferString(plan.String() + "\n\n" + plan.Mermaid() + "\n")
+	if !written(text, stdout, stderr) {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// written writes text to stdout and reports whether that went well.
+func written(text *bytes.Buffer, stdout, stderr io.Writer) bool {
+	_, err := text.WriteTo(stdout)
+	if err != nil && !closedPipe(err) {
+		complain(stderr, "write: "+err.Error())
+		return false
+	}
+	return true
+}
+
 // publish writes the report, and picks the exit status that goes with it.
 func (o options) publish(rep report, interrupted bool, stdout, stderr io.Writer) int {
 	var text bytes.Buffer
@@ -110,8 +132,7 @@ func (o options) publish(rep report, interrupted bool, stdout, stderr io.Writer)
 	case rep.Totals.Files > 0:
 		rep.writeTables(&text)
 	}
-	if _, err := text.WriteTo(stdout); err != nil && !closedPipe(err) {
-		complain(stderr, "write: "+err.Error())
+	if !written(&text, stdout, stderr) {
 		return exitFailed
 	}
 

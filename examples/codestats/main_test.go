@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,7 +119,9 @@ func TestTroubleIsNamedAndTheRestIsDone(t *testing.T) {
 	assert.Contains(t, got.stdout, "tree: 3 files, 35 lines in ")
 	assert.Contains(t, got.stdout, "\nlongest function: (*T).Long, 7 lines, a/first.go:12\n")
 	assert.Regexp(t, `(?m)^a +2 +32 +5  \(\*T\)\.Long +7  first\.go:12 +\S+s$`, got.stdout)
-	assert.Regexp(t, `(?m)^parse +7 +4 +\S+s +.* %$`, got.stdout)
+	assert.Regexp(t, `(?m)^  read \(map\) +3 +11 +7 +4 +4 `, got.stdout, "in, out, errors, dead letters")
+	assert.Regexp(t, `(?m)^  parse \(map\) +3 +7 +3 +4 +4 `, got.stdout)
+	assert.Regexp(t, `(?m)^└ results +- +3 +0 +0 +0 `, got.stdout)
 }
 
 func TestManyProblemsAreCounted(t *testing.T) {
@@ -168,8 +171,8 @@ func TestPanicInParse(t *testing.T) {
 			pass(s)
 			assert.Equal(t, counts{2, 23, 4, function{"(*T).Long", 7, "a/first.go", 12}}, s.packages.total().counts)
 			assert.Equal(t, leftOut{Crashed: 1}, s.problems.counts)
-			assert.Contains(t, notes.String(), filepath.FromSlash("tree/a/second_test.go: "))
-			assert.Contains(t, notes.String(), "panic: boom\n")
+			said := "codestats: " + filepath.FromSlash("tree/a/second_test.go: ") + strings.Repeat("parse: ", 1-strings.Count(name, "plain")) + "panic: boom\n"
+			assert.Equal(t, said, notes.String())
 		})
 	}
 }
@@ -185,14 +188,13 @@ func TestJSON(t *testing.T) {
 	var document report
 	require.NoError(t, dec.Decode(&document))
 	require.ErrorIs(t, dec.Decode(&document), io.EOF, "one document, and nothing behind it")
-	share := 0.0
-	for _, s := range document.Stages {
-		share += s.Share
+	for _, s := range document.Pipeline.Stages {
+		assert.InDelta(t, 1, s.Busy+s.Starved+s.Blocked+s.Limited, 1e-3, s.Name)
 	}
-	assert.InDelta(t, 1, share, 1e-9)
 
-	// Times differ from run to run; everything else is golden.
-	text := regexp.MustCompile(`("(\w+_ns|share)": )[0-9.e-]+`).ReplaceAllString(got.stdout, "${1}0")
+	// Times differ from run to run, and what is said of them; everything else is golden.
+	text := regexp.MustCompile(`("(\w+_ns|busy|starved|blocked|peak_queue)": )[0-9.e-]+`).ReplaceAllString(got.stdout, "${1}0")
+	text = regexp.MustCompile(`("(verdict|bottleneck|bottleneck_stage)": ).*,`).ReplaceAllString(text, "${1}null,")
 	golden := filepath.Join("testdata", "report.json")
 	if *update {
 		require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
@@ -324,6 +326,77 @@ func TestProgress(t *testing.T) {
 		assert.NotContains(t, got.stderr, "\r")
 		assert.NotContains(t, got.stdout+got.stderr, "\x1b")
 	})
+}
+
+// The bar moves with what is left out too, and counts passes while it compares.
+func TestProgressOfWhatIsLeftOut(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		files := fstest.MapFS{"d.go": file("package d\n"), "a.go": file("broken"), "b.go": file("broken"), "c.go": file("broken")}
+		slow := hookFS{files, func(name string) error {
+			if strings.HasSuffix(name, ".go") {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}}
+		got := execute(t.Context(), slow, options{workers: 1, compare: true}, true)
+		assert.Regexp(t, `\rmeasuring 3 of 4 files \[=+> +\] 75%`, got.stderr)
+		assert.Regexp(t, `\rcomparing 0 of 6 passes \[>? +\] 0%`, got.stderr)
+		assert.Regexp(t, `\rcomparing 5 of 6 passes \[=+> +\] 83%`, got.stderr)
+		assert.NotContains(t, got.stderr, "codestats: tree/a.go:1:1: expected 'package', found broken\ncodestats: tree/a.go")
+	})
+}
+
+// The plan is the pipeline's own, and needs no files.
+func TestPlan(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no go command to ask
+	got := command(t, "-plan", "-workers", "3")
+	assert.Equal(t, exitOK, got.status)
+	assert.Empty(t, got.stderr)
+	for _, line := range []string{`(?m)^● read \(map\) +3 workers, buffer 256, dead letters$`, `(?m)^● parse \(map\) +3 workers, buffer 16, dead letters$`, `(?m)^flowchart LR$`, `(?m)^at most \d+ items under way$`} {
+		assert.Regexp(t, line, got.stdout)
+	}
+
+	var stderr bytes.Buffer
+	assert.Equal(t, exitFailed, run(t.Context(), []string{"-plan"}, brokenWriter{errors.New("disk full")}, &stderr, false))
+	assert.Equal(t, "codestats: write: disk full\n", stderr.String())
+}
+
+// A walk that panics ends there; what it had found is measured.
+func TestPanicInWalk(t *testing.T) {
+	var notes bytes.Buffer
+	s := newSurvey(tree{fsys: sampleTree()}, "tree", &notes)
+	walk := s.do.walk
+	s.do.walk = func(ctx context.Context) iter.Seq[entry] {
+		return func(yield func(entry) bool) {
+			for e := range walk(ctx) {
+				if !yield(e) {
+					return
+				}
+				if e.path == "a/first.go" {
+					panic("boom")
+				}
+			}
+		}
+	}
+	s.pipeline(t.Context(), 2)
+	assert.Equal(t, leftOut{Crashed: 1}, s.problems.counts)
+	assert.Equal(t, "codestats: tree: walk: panic: boom\n", notes.String())
+	assert.Equal(t, 2, s.packages.total().Files)
+}
+
+// A file that fails because all ends is not named.
+func TestFailuresOfTheEndAreNone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	fsys := hookFS{sampleTree(), func(name string) error {
+		if strings.HasSuffix(name, "a/first.go") {
+			cancel()
+			return errDisk
+		}
+		return nil
+	}}
+	got := execute(ctx, fsys, options{workers: 1}, false)
+	assert.Equal(t, exitInterrupted, got.status)
+	assert.NotContains(t, got.stderr, "fire")
 }
 
 func TestTop(t *testing.T) {

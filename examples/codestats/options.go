@@ -16,7 +16,7 @@ import (
 const usage = `usage: codestats [flags] [folder]
 
 Measures the Go files below the folder, test files included: packages, files,
-lines, functions, the longest function, and the time that the work took. Without
+lines, functions, the longest function, and where the time went. Without
 a folder it measures the standard library of the go command in your PATH.
 
 flags:
@@ -25,6 +25,7 @@ flags:
   -compare    do the same work in a plain loop too, and show the speed-up
   -all        also enter the folders and files that the go command leaves out of ./...:
               testdata, vendor, and names that begin with . or _
+  -plan       print the pipeline that would run, as text and as a Mermaid diagram, and end
   -json       print one JSON document instead of tables; README.md describes its fields
 
 A package is a folder. Functions are declared functions and methods, not function
@@ -49,6 +50,7 @@ type options struct {
 	top     int
 	compare bool
 	all     bool
+	plan    bool
 	json    bool
 }
 
@@ -60,6 +62,7 @@ func parseArgs(args []string) (o options, err error) {
 	flags.IntVar(&o.top, "top", 20, "")
 	flags.BoolVar(&o.compare, "compare", false, "")
 	flags.BoolVar(&o.all, "all", false, "")
+	flags.BoolVar(&o.plan, "plan", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"sync"
 
 	"github.com/millstream-go/millstream/pipeline"
 	"github.com/millstream-go/millstream/result"
@@ -27,26 +28,32 @@ type leftOut struct {
 
 func (l leftOut) none() bool { return l == leftOut{} }
 
-// problems says on out what could not be measured, and counts it.
+// problems says on out what could not be measured, and counts it. The workers of
+// several stages add to it; the rest is for whoever has waited for them.
 type problems struct {
 	root   string
 	out    io.Writer
+	mu     sync.Mutex // held in add, so that messages do not mix
 	counts leftOut
 	said   int
 	unsaid int
 }
 
-// add reports that the file, or folder, name could not be measured.
-func (p *problems) add(name string, err error) {
-	stage := "source"
+// add reports that the file, or folder, name could not be measured, since the stage
+// has failed; "" if there are no stages.
+func (p *problems) add(name, stage string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if e, ok := errors.AsType[*pipeline.StageError](err); ok {
-		stage, err = e.Stage, e.Err
+		err = e.Err // we say it in our own words
 	}
 	where, why := filepath.Join(p.root, filepath.FromSlash(name)), err.Error()
 
 	if _, ok := errors.AsType[*result.PanicError](err); ok {
 		p.counts.Crashed++
-		why = stage + ": " + why
+		if stage != "" {
+			why = stage + ": " + why
+		}
 	} else if _, ok := errors.AsType[*folderError](err); ok {
 		p.counts.Folders++
 		why = reason(err).Error()

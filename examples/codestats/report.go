@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/millstream-go/millstream/result"
+	"github.com/millstream-go/millstream/pipeline"
 )
 
 // A report is all that is printed: the JSON document as it is, the tables as an
@@ -18,9 +18,10 @@ type report struct {
 	Totals   totals        `json:"totals"`
 	LeftOut  leftOut       `json:"left_out"`
 	Packages []packageRow  `json:"packages"`
-	Stages   []stageRow    `json:"stages"`
 	Flow     flow          `json:"flow"`
 	Compare  *comparison   `json:"compare,omitempty"`
+	// What the pipeline reports of itself.
+	Pipeline pipeline.Snapshot `json:"pipeline"`
 
 	title string
 }
@@ -32,17 +33,7 @@ type totals struct {
 	Run time.Duration `json:"run_ns"`
 }
 
-// A stageRow is how long the calls of one stage took.
-type stageRow struct {
-	Name   string        `json:"name"`
-	Calls  int           `json:"calls"`
-	Failed int           `json:"failed"`
-	Total  time.Duration `json:"total_ns"`
-	Share  float64       `json:"share"` // of the total of all stages, from 0 to 1
-	quantiles
-}
-
-// A flow is how the files fared between the source and the end of the pipeline.
+// A flow is how the files that were measured fared between the source and the end of the pipeline.
 type flow struct {
 	Run  quantiles `json:"run"`  // inside the stages
 	Wait quantiles `json:"wait"` // between them
@@ -56,24 +47,18 @@ type quantiles struct {
 	Max time.Duration `json:"max_ns"`
 }
 
-func newReport(o options, s *survey, elapsed time.Duration) report {
+func newReport(o options, s *survey, ran pipeline.Snapshot) report {
 	sum := s.packages.total()
 	r := report{
 		Root:     o.root,
 		Workers:  o.workers,
-		Elapsed:  elapsed,
+		Elapsed:  ran.Elapsed,
 		Totals:   totals{len(s.packages), sum.counts, sum.Run},
 		LeftOut:  s.problems.counts,
 		Packages: s.packages.byLines(),
-		Stages: []stageRow{
-			newStageRow("walk", &s.stages.walk),
-			newStageRow("read", &s.stages.read),
-			newStageRow("parse", &s.stages.parse),
-			newStageRow("measure", &s.stages.measure),
-			newStageRow("aggregate", &s.stages.aggregate),
-		},
-		Flow:  flow{quantiles(s.files.Run()), quantiles(s.files.Wait())},
-		title: o.title,
+		Flow:     flow{quantiles(s.files.Run()), quantiles(s.files.Wait())},
+		Pipeline: ran,
+		title:    o.title,
 	}
 	if r.Packages == nil {
 		r.Packages = []packageRow{} // in JSON an empty list, not null
@@ -81,27 +66,7 @@ func newReport(o options, s *survey, elapsed time.Duration) report {
 	if o.top > 0 && len(r.Packages) > o.top {
 		r.Packages = r.Packages[:o.top]
 	}
-
-	var all time.Duration
-	for _, row := range r.Stages {
-		all += row.Total
-	}
-	for i := range r.Stages {
-		r.Stages[i].Share = float64(r.Stages[i].Total) / float64(max(all, 1))
-	}
 	return r
-}
-
-func newStageRow(name string, w *stopwatch) stageRow {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return stageRow{
-		Name:      name,
-		Calls:     w.calls.Total(),
-		Failed:    w.calls.Total() - w.calls.Count(result.Succeeded),
-		Total:     w.total,
-		quantiles: quantiles(w.calls.Run()),
-	}
 }
 
 // writeJSON writes the report as one document.

@@ -26,8 +26,7 @@ func (r report) writeTables(w *bytes.Buffer) {
 		fmt.Fprintf(w, "left out: %s\n", r.LeftOut)
 	}
 
-	fmt.Fprintln(w)
-	r.stageTable().writeTo(w)
+	fmt.Fprintf(w, "\n%v\n", r.Pipeline)
 	fmt.Fprintf(w, "\na file: inside the stages p50 %s, p99 %s; waiting between them p50 %s, p99 %s\n",
 		short(r.Flow.Run.P50), short(r.Flow.Run.P99), short(r.Flow.Wait.P50), short(r.Flow.Wait.P99))
 
@@ -62,15 +61,6 @@ func (f function) place() string {
 		return "-"
 	}
 	return fmt.Sprintf("%s:%d", path.Base(f.File), f.Line)
-}
-
-func (r report) stageTable() *table {
-	t := newTable("stage", ">calls", ">failed", ">total", ">p50", ">p90", ">p99", ">max", ">share")
-	for _, s := range r.Stages {
-		t.add(s.Name, commas(s.Calls), commas(s.Failed), short(s.Total),
-			short(s.P50), short(s.P90), short(s.P99), short(s.Max), fmt.Sprintf("%.1f %%", 100*s.Share))
-	}
-	return t
 }
 
 // String lists what there is, such as "broken files 2, unreadable folders 1".
