@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pool"
 )
 
 // Arguments that make no sense panic when the flow is built, never later, and the
@@ -112,4 +113,114 @@ func TestOptionsCanBeShared(t *testing.T) {
 	got, err := f.Collect(t.Context())
 	assert.NoError(t, err)
 	assert.Equal(t, numbers(100), got)
+}
+
+// Options that contradict each other, or the kind of the stage, and policies that make no
+// sense.
+func TestBadPoliciesPanicWhenTheFlowIsBuilt(t *testing.T) {
+	f := pipeline.FromSlice([]int{1})
+	yes := func(int) bool { return true }
+	see := func(int) {}
+	key := func(v int) int { return v }
+	add := func(_ context.Context, sum, v int) (int, error) { return sum + v, nil }
+	write := func(context.Context, int) error { return nil }
+	limit := waiterOf(func(context.Context) error { return nil })
+	build := func(opts ...pipeline.StageOption) func() {
+		return func() { pipeline.Map(f, same, opts...) }
+	}
+	limited := pipeline.Limit(limit)
+	again := pipeline.Retry(pool.RetryPolicy{Attempts: 2})
+	const plainRetry = ": Retry: the function returns no error"
+	const plainTimeout = ": Timeout: the function has no context"
+	for _, tt := range []struct {
+		want  string
+		build func()
+	}{
+		{"map: Timeout(0s): want more than 0", build(pipeline.Timeout(0))},
+		{"map: Timeout(-1s): want more than 0", build(pipeline.Timeout(-time.Second))},
+		{"map: Timeout given twice", build(pipeline.Timeout(1), pipeline.Timeout(2))},
+		{"map: Limit: no waiter", build(pipeline.Limit())},
+		{"map: Limit: nil waiter", build(pipeline.Limit(nil))},
+		{"map: Limit: nil waiter", build(pipeline.Limit(limit, nil))},
+		{"map: Limit given twice", build(limited, pipeline.Limit(limit, limit))},
+		{"map: Retry: Attempts 0: want at least 1", build(pipeline.Retry(pool.RetryPolicy{}))},
+		{"map load: Retry: Cap 1s is below Base 2s", build(pipeline.Named("load"),
+			pipeline.Retry(pool.RetryPolicy{Attempts: 1, Base: 2 * time.Second, Cap: time.Second}))},
+		{"map: Retry given twice", build(again, pipeline.Retry(pool.RetryPolicy{Attempts: 3}))},
+		{"map: OnError: nil policy", build(pipeline.OnError(nil))},
+		{"map: OnError: DeadLetter of a nil function", build(pipeline.OnError(pipeline.DeadLetter(nil)))},
+		{"map: OnError(2): unknown policy", build(pipeline.OnError(pipeline.ErrorMode(2)))},
+		{"map: OnError given twice", build(pipeline.OnError(pipeline.Skip), pipeline.OnError(pipeline.FailFast))},
+		{"map: Workers(Auto(0, 0)): want at least 1", build(pipeline.Workers(pipeline.AutoRange{}))},
+		{"map: Workers(Auto(0, 4)): want at least 1", build(pipeline.Workers(pipeline.Auto(0, 4)))},
+		{"map: Workers(Auto(4, 3)): the most is below the least", build(pipeline.Workers(pipeline.Auto(4, 3)))},
+		{"map: Workers given twice", build(pipeline.Workers(1), pipeline.Workers(pipeline.Auto(1, 2)))},
+		{"map: Ordered(3) is below Workers(4)", build(pipeline.Workers(pipeline.Auto(1, 4)), pipeline.Ordered(3))},
+
+		{"filter" + plainRetry, func() { f.Filter(yes, again) }},
+		{"filter" + plainRetry, func() { f.Filter(yes, again, pipeline.Workers(2)) }},
+		{"filter" + plainTimeout, func() { f.Filter(yes, pipeline.Timeout(1)) }},
+		{"filter" + plainTimeout, func() { f.Filter(yes, pipeline.Workers(2), pipeline.Timeout(1)) }},
+		{"tap" + plainRetry, func() { f.Tap(see, again) }},
+		{"tap" + plainTimeout, func() { f.Tap(see, pipeline.Timeout(1)) }},
+		{"distinct" + plainRetry, func() { pipeline.Distinct(f, 1, key, again) }},
+		{"distinct" + plainTimeout, func() { pipeline.Distinct(f, 1, key, pipeline.Timeout(1)) }},
+		{"throttle: nil option", func() { f.Throttle(limit, nil) }},
+		{"throttle: Limit: nil waiter", func() { f.Throttle(nil) }},
+		{"throttle pace: Limit: nil waiter", func() { f.Throttle(nil, pipeline.Named("pace")) }},
+		{"throttle: Limit: Throttle is a limit", func() { f.Throttle(limit, pipeline.Limit(limit)) }},
+		{"throttle: Timeout: it calls no function", func() { f.Throttle(limit, pipeline.Timeout(1)) }},
+		{"throttle: Retry: it calls no function", func() { f.Throttle(limit, again) }},
+
+		{"foreach: Workers(0): want at least 1", func() { _ = f.ForEach(t.Context(), write, pipeline.Workers(0)) }},
+		{"foreach: nil option", func() { _ = f.ForEach(t.Context(), write, nil) }},
+		{"foreach: nil option", func() { _ = f.ForEach(t.Context(), write, pipeline.StageOption(nil)) }},
+		{"foreach: nil option", func() { _ = f.ForEach(t.Context(), write, pipeline.RunOption(nil)) }},
+
+		{"map a: Named given twice", func() { pipeline.Map(f, same, pipeline.Named("a")).Named("b") }},
+		{"from: Named: empty name", func() { f.Named("") }},
+	} {
+		assert.Equal(t, "pipeline: "+tt.want, message(tt.build))
+	}
+	for option, opt := range map[string]pipeline.StageOption{
+		"Workers": pipeline.Workers(1), "Ordered": pipeline.Ordered(),
+	} {
+		for kind, build := range map[string]func(pipeline.StageOption){
+			"scan":     func(o pipeline.StageOption) { pipeline.Scan(f, 0, add, o) },
+			"reduce":   func(o pipeline.StageOption) { pipeline.Reduce(f, 0, add, o) },
+			"groupby":  func(o pipeline.StageOption) { pipeline.GroupBy(f, 1, key, add, o) },
+			"distinct": func(o pipeline.StageOption) { pipeline.Distinct(f, 1, key, o) },
+			"throttle": func(o pipeline.StageOption) { f.Throttle(limit, o) },
+		} {
+			assert.Equal(t, "pipeline: "+kind+": "+option+": it needs its inputs one after the other", message(func() { build(opt) }))
+		}
+	}
+}
+
+// What is wrong with the arguments of a terminal is said under its name, and before
+// anything runs: of All and Results before the loop.
+func TestBadRunArgumentsPanic(t *testing.T) {
+	f := pipeline.From(func(func(int) bool) { t.Error("the source runs") })
+	for kind, run := range map[string]func(context.Context, ...pipeline.RunOption){
+		"run":     func(ctx context.Context, o ...pipeline.RunOption) { _ = f.Run(ctx, o...) },
+		"collect": func(ctx context.Context, o ...pipeline.RunOption) { _, _ = f.Collect(ctx, o...) },
+		"all":     func(ctx context.Context, o ...pipeline.RunOption) { f.All(ctx, o...) },
+		"results": func(ctx context.Context, o ...pipeline.RunOption) { f.Results(ctx, o...) },
+		"foreach": func(ctx context.Context, o ...pipeline.RunOption) {
+			var opts []pipeline.Option
+			for _, opt := range o {
+				opts = append(opts, opt)
+			}
+			_ = f.ForEach(ctx, func(context.Context, int) error { return nil }, opts...)
+		},
+	} {
+		says := func(want string, ctx context.Context, opts ...pipeline.RunOption) {
+			assert.Equal(t, "pipeline: "+kind+": "+want, message(func() { run(ctx, opts...) }))
+		}
+		drain := pipeline.Drain(t.Context())
+		says("nil context", nil)
+		says("nil option", t.Context(), nil)
+		says("Drain: nil context", t.Context(), pipeline.Drain(nil))
+		says("Drain given twice", t.Context(), drain, pipeline.Drain(t.Context()))
+	}
 }

@@ -58,11 +58,7 @@ func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
 		return c.emit(&c.out), true
 	}
 	if !c.seg.Live() {
-		if c.seg.Drops() {
-			return false, true
-		}
-		c.out.Canceled(context.Cause(c.seg.Ctx), c.seg.Clock.Now())
-		return c.emit(&c.out), true
+		return c.cancel(), true
 	}
 	c.out.Attempt, c.out.Worker = 1, 0
 	if !c.limited {
@@ -74,7 +70,7 @@ func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
 	return false, false
 }
 
-// before waits for the limits of the call.
+// before waits for the limits of the call. Its error is why the call does not start.
 func (c *call[U]) before() error {
 	if !c.limited {
 		return nil
@@ -86,23 +82,45 @@ func (c *call[U]) before() error {
 	err := c.policies.before(c.seg.Ctx)
 	c.waiting = false
 	c.seg.mark = 0
-	if err == nil {
+	switch {
+	case !c.seg.Live(): // whatever the limit says of that
+		return context.Cause(c.seg.Ctx)
+	case err == nil:
 		c.seg.start()
 		c.begun = c.seg.mark
 	}
 	return err
 }
 
-// refuse resolves the input whose call a limit does not let start.
+// refuse resolves the input whose call does not start, as before has said.
 func (c *call[U]) refuse(err error) bool {
-	c.out.Attempt, c.out.Worker = 0, -1
-	if c.seg.Timed {
-		c.seg.mark = c.seg.Clock.Now()
-		c.out.Ended = c.seg.mark
-		c.seg.probe.Switch(engine.Idle, c.seg.mark)
-		c.seg.probe.Note(engine.Counts{Errors: 1})
+	if !c.seg.Live() {
+		return c.cancel()
 	}
+	return c.refused(err)
+}
+
+// refused resolves the input whose call a limit does not let start.
+func (c *call[U]) refused(err error) bool {
+	c.notCalled(nil)
+	c.seg.probe.Note(engine.Counts{Errors: 1})
 	return c.settle(err)
+}
+
+// cancel resolves the input whose call does not start because the run is over.
+func (c *call[U]) cancel() bool {
+	if c.seg.Drops() {
+		return false
+	}
+	c.notCalled(context.Cause(c.seg.Ctx))
+	return c.emit(&c.out)
+}
+
+// notCalled notes that there is no call.
+func (c *call[U]) notCalled(why error) {
+	c.seg.mark = c.seg.Clock.Now()
+	c.out.Canceled(why, c.seg.mark)
+	c.seg.probe.Switch(engine.Idle, c.seg.mark)
 }
 
 // give emits one output of a sequence, and reports whether it may go on.
@@ -130,7 +148,7 @@ func (c *call[U]) through() {
 		if c.wanted {
 			c.seg.lap(&c.out.Run, &c.out.Ended)
 		}
-		c.seg.probe.Ended(c.from, c.begun, c.begun+c.out.Run-c.ran, nil)
+		c.note(nil)
 	}
 }
 
@@ -173,13 +191,14 @@ func (c *call[U]) judged(err error) (wanted bool) {
 	defer func() {
 		if !returned {
 			c.seg.unwinding = true
+			c.seg.mark = 0
 			wanted = c.fail(engine.Caught(recover()))
 		}
 	}()
 	failed := c.out
 	fate := c.judge(&failed, err)
 	returned = true
-	c.seg.mark = 0 // it has taken time
+	c.seg.mark = 0 // the time that it took is no part of the next call
 	switch fate {
 	case engine.Skips:
 		c.seg.probe.Note(engine.Counts{Skipped: 1})
@@ -210,7 +229,7 @@ func (c *call[U]) failed(recovered any) (wanted bool) {
 	err := engine.Caught(recovered)
 	if c.waiting {
 		c.waiting = false
-		return c.refuse(err)
+		return c.refused(err)
 	}
 	return c.end(err)
 }

@@ -21,7 +21,7 @@ func (StageOption) option() {}
 func (RunOption) option()   {}
 
 // config is what the options of a stage come to.
-type config struct {
+type config struct { //nolint:recvcheck // on and rename return a changed copy, the others change it
 	kind    string
 	name    string
 	workers int // 0: no pool of its own
@@ -157,9 +157,11 @@ func Timeout(d time.Duration) StageOption {
 }
 
 // Limit has each call wait for all limits, in the order given, before it starts; an error
-// of one is the error of the input, which then was never called. The worker is held
-// meanwhile, and the time counts as Wait. The default is none. No waiter and a nil one
-// panic.
+// of one is the failure of the input, which then was never called, and so is a panic. The
+// worker is held meanwhile, and the time counts as Wait. An input that waits when the run
+// ends is canceled as those that wait in a queue are. Waiters are called by several
+// goroutines at once, with the context of the run. The default is none. No waiter and a nil
+// one panic.
 func Limit(waiters ...Waiter) StageOption {
 	return func(c *config) {
 		c.once("Limit")
@@ -175,10 +177,12 @@ func Limit(waiters ...Waiter) StageOption {
 	}
 }
 
-// Retry makes calls that failed again, as the policy says; its Budget is for each run. The
-// worker is held meanwhile, also for the pauses, which count as Run and are cut by the end
-// of the run. Each call has the whole [Timeout] and waits for each [Limit]. Of a [FlatMap]
-// only the function is called again, not its sequence. The default is one call. A policy
+// Retry makes calls that failed again, as the policy says; its Budget is for each run, and
+// in a [Partition] for each copy. The worker is held meanwhile, also for the pauses and the
+// limits of further calls, which count as Run. Each call has the whole [Timeout] and waits
+// for each [Limit]. If the run ends meanwhile, or a limit refuses, the input fails with the
+// error of its last call and that reason. Of a [FlatMap] only the function is called again,
+// not its sequence. The default is one call. A policy
 // that makes no sense panics, and so does a stage whose function returns no error.
 func Retry(policy pool.RetryPolicy) StageOption {
 	return func(c *config) {

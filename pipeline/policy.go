@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
 	"github.com/millstream-go/millstream/internal/retry"
@@ -40,8 +41,9 @@ func (m ErrorMode) String() string {
 
 // DeadLetter drops the input and goes on, as [Skip] does, but calls fn first, on the
 // goroutine of the call that failed: so several may call it at once, and the stage is
-// held up as long as it takes. If fn panics or calls [runtime.Goexit], that is the failure
-// of the input, and the terminal's business.
+// held up as long as it takes, which is part of no input's Timing. If fn panics or calls
+// [runtime.Goexit], that is the failure of the input, and the terminal's business. A nil fn
+// panics in [OnError].
 func DeadLetter(fn func(Letter)) ErrorPolicy { return deadLetter(fn) }
 
 type deadLetter func(Letter)
@@ -53,8 +55,8 @@ type Letter struct {
 	Stage    string        // the name of the stage
 	Index    int           // place of the input in the source, from 0
 	Input    any           // what the function was called with
-	Err      error         // what it returned last, or a *result.PanicError, or [ErrGoexit]
-	Attempts int           // calls made; 0: a [Limit] refused it
+	Err      error         // what it or a [Limit] returned last, or a *result.PanicError, or [ErrGoexit]
+	Attempts int           // calls made; 0: a Limit refused it
 	Timing   result.Timing // up to the failure, through all stages
 }
 
@@ -113,14 +115,23 @@ func (p *calls) again(ctx context.Context, made *int32, call func() error) error
 		if !ok {
 			return err
 		}
-		if cut := p.retry.Sleep(ctx, wait); cut != nil {
+		if cut := p.pause(ctx, wait); cut != nil {
 			return fmt.Errorf("%w; no retry: %w", err, cut)
-		}
-		if limit := p.before(ctx); limit != nil {
-			return limit
 		}
 		*made++
 	}
+}
+
+// pause waits until a call may be made again, or says why it may not.
+func (p *calls) pause(ctx context.Context, wait time.Duration) error {
+	if cut := p.retry.Sleep(ctx, wait); cut != nil {
+		return cut
+	}
+	limit := p.before(ctx)
+	if ctx.Err() != nil { // whatever the limit says of that
+		return context.Cause(ctx)
+	}
+	return limit
 }
 
 // timed gives each call of fn its own context if there is a timeout.

@@ -35,8 +35,9 @@ type run struct {
 //	err := flow.Run(context.Background(), pipeline.Drain(stop))
 //
 // A sequence that blocks in its own code is told when it gives its next value, which is
-// still passed on; [FromChan] and [FromFunc] are told at once. The default is not to
-// drain. A nil ctx panics.
+// still passed on; [FromChan] and [FromFunc] are told at once. If ctx has ended before the
+// run begins, nothing is taken. Failures are failures as ever, and if the terminal's context
+// ends too, that counts. The default is not to drain. A nil ctx panics.
 func Drain(ctx context.Context) RunOption {
 	return func(r *run) {
 		r.once("Drain")
@@ -59,9 +60,13 @@ func (r *run) once(option string) {
 
 func (r *run) refuse(why string) { panic("pipeline: " + r.kind + ": " + why) }
 
-// newRun takes in the options of a run by a terminal of that kind.
-func newRun(kind string, opts []RunOption) *run {
+// newRun takes in the options of a run by a terminal of that kind, and says what is wrong
+// with its arguments.
+func newRun(ctx context.Context, kind string, opts []RunOption) *run {
 	r := &run{kind: kind}
+	if ctx == nil {
+		r.refuse("nil context")
+	}
 	for _, opt := range opts {
 		if opt == nil {
 			r.refuse("nil option")

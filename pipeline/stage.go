@@ -29,7 +29,9 @@ func mapping[T, U any](up step[T], c config, fn engine.Func[T, U]) Flow[U] {
 // sequence for each value of f. They are passed on as they come: a sequence can
 // be endless. All outputs of an input carry its index. If a sequence is cut
 // because the run ends, its yield returns false, and there is no result for what it
-// has not given yet. A nil sequence is an empty one, and a nil fn panics. The kind of the stage is "flatmap".
+// has not given yet; one that fails midway has given what it has, and is the failure of its
+// input. A nil sequence is an empty one, and a nil fn panics. The kind of the stage is
+// "flatmap".
 func FlatMap[T, U any](f Flow[T], fn func(context.Context, T) (iter.Seq[U], error), opts ...StageOption) Flow[U] {
 	up, c := f.check("FlatMap"), configure("flatmap", opts)
 	if fn == nil {

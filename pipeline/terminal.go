@@ -12,9 +12,9 @@ import (
 // every goroutine of the run has ended: nil, or the first failure as a
 // [*StageError], or, if ctx ended before the flow was through, ctx's cause.
 // After a failure nothing new is started and the context of the calls in flight
-// ends; they are waited for.
+// ends; they are waited for. A nil ctx panics, here and in the other terminals.
 func (f Flow[T]) Run(ctx context.Context, opts ...RunOption) error {
-	_, err := consume(ctx, f.check("Run"), newRun("run", opts), false, func(*segment, *item[T]) bool { return true })
+	_, err := consume(ctx, f.check("Run"), newRun(ctx, "run", opts), false, func(*segment, *item[T]) bool { return true })
 	return err
 }
 
@@ -38,16 +38,17 @@ func (f Flow[T]) ForEach(ctx context.Context, fn func(context.Context, T) error,
 	if fn == nil {
 		c.refuse("nil function")
 	}
+	newRun(ctx, "foreach", ofRun) // what is wrong with them is said under this name
 	return mapping(up, c, func(ctx context.Context, v T) (struct{}, error) {
 		return struct{}{}, fn(ctx, v)
 	}).Run(ctx, ofRun...)
 }
 
-// Collect returns all values, in the order in which they come; if the flow fails,
-// as in [Flow.Run], no values and the error.
+// Collect returns all values, in the order in which they come, nil if there are none; if
+// the flow fails, as in [Flow.Run], no values and the error.
 func (f Flow[T]) Collect(ctx context.Context, opts ...RunOption) ([]T, error) {
 	var all []T
-	_, err := consume(ctx, f.check("Collect"), newRun("collect", opts), false, func(_ *segment, it *item[T]) bool {
+	_, err := consume(ctx, f.check("Collect"), newRun(ctx, "collect", opts), false, func(_ *segment, it *item[T]) bool {
 		all = append(all, it.Value)
 		return true
 	})
@@ -64,10 +65,10 @@ func (f Flow[T]) Collect(ctx context.Context, opts ...RunOption) ([]T, error) {
 // is left; that is no error.
 func (f Flow[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error] {
 	last := f.check("All")
-	newRun("all", opts) // what is wrong with them is said here and not in the loop
+	newRun(ctx, "all", opts) // what is wrong with them is said here and not in the loop
 	return func(yield func(T, error) bool) {
 		left := false
-		_, err := consume(ctx, last, newRun("all", opts), false, func(seg *segment, it *item[T]) bool {
+		_, err := consume(ctx, last, newRun(ctx, "all", opts), false, func(seg *segment, it *item[T]) bool {
 			seg.inBody = true
 			left = !yield(it.Value, nil)
 			seg.inBody = false
@@ -90,14 +91,14 @@ func (f Flow[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error]
 // inside the functions of all stages, Wait all the rest up to the end of the last
 // call; for the outputs of a FlatMap Run is what the sequence has taken so far.
 // Attempt and Worker are those of the last stage that called its function
-// on it; the only worker of a stage without Workers is 0. A canceled item has
-// Attempt 0 and Worker -1, also if stages before have called theirs.
+// on it; the only worker of a stage without Workers is 0. An item that was canceled or
+// refused by a [Limit] has Attempt 0 and Worker -1, also if stages before have called theirs.
 func (f Flow[T]) Results(ctx context.Context, opts ...RunOption) iter.Seq[result.Result[T]] {
 	last := f.check("Results")
-	newRun("results", opts) // what is wrong with them is said here and not in the loop
+	newRun(ctx, "results", opts) // what is wrong with them is said here and not in the loop
 	return func(yield func(result.Result[T]) bool) {
 		left := false
-		sc, _ := consume(ctx, last, newRun("results", opts), true, func(seg *segment, it *item[T]) bool {
+		sc, _ := consume(ctx, last, newRun(ctx, "results", opts), true, func(seg *segment, it *item[T]) bool {
 			r := it.Result(seg.Clock)
 			seg.inBody = true
 			left = !yield(r)

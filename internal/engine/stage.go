@@ -60,16 +60,6 @@ type Stage[In, Out any] struct {
 	Calls func(context.Context) int32
 }
 
-// Fate is what becomes of an input that has failed.
-type Fate uint8
-
-// The fates.
-const (
-	Fails  Fate = iota // it ends the run, or is a failed output
-	Skips              // it vanishes
-	Buried             // it vanishes, and somebody was told
-)
-
 // Run puts the stage between two queues. It returns the crew, to be closed when
 // all inputs are in; out is closed by closeOut when all outputs are.
 func (s *Stage[In, Out]) Run(in *Queue[Item[In]], out *Queue[Item[Out]], closeOut func()) *Crew[Item[In]] {
@@ -193,11 +183,8 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 			return
 		}
 	}
-	if s.Before != nil {
-		if err := w.before(); err != nil {
-			w.refuse(t, it, err)
-			return
-		}
+	if s.Before != nil && !w.before(t, it) {
+		return
 	}
 	if s.Flat != nil {
 		w.flat(t, it)
@@ -234,16 +221,25 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	}
 }
 
-// before waits for what a call has to wait for.
-func (w *worker[In, Out]) before() error {
-	clock := w.stage.Scope.Clock
+// before waits for what a call has to wait for. It reports whether the call may start;
+// if not, the item is resolved.
+func (w *worker[In, Out]) before(t *Taker[Item[In]], it *Item[In]) bool {
+	s := w.stage
 	if w.probe != nil {
-		w.probe.Switch(Limited, clock.Now())
+		w.probe.Switch(Limited, s.Scope.Clock.Now())
 	}
-	err := w.stage.Before(w.ctx)
-	w.mark = clock.Now()
+	err := s.Before(w.ctx)
+	w.mark = s.Scope.Clock.Now()
 	w.probe.Switch(Busy, w.mark)
-	return err
+	switch {
+	case !s.Scope.Live(): // it has waited to the end, whatever was said of that
+		w.cancel(t, it)
+	case err != nil:
+		w.refuse(t, it, err)
+	default:
+		return true
+	}
+	return false
 }
 
 // mapAgain is apart from Handle so that v does not escape there.
@@ -252,6 +248,7 @@ func (w *worker[In, Out]) mapAgain(in In) (v Out, err error) {
 		v, err = w.stage.Map(w.ctx, in)
 		return err
 	})
+	w.noteRetries()
 	return v, err
 }
 
@@ -261,7 +258,15 @@ func (w *worker[In, Out]) flatAgain(in In) (seq iter.Seq[Out], err error) {
 		seq, err = w.stage.Flat(w.ctx, in)
 		return err
 	})
+	w.noteRetries()
 	return seq, err
+}
+
+// noteRetries counts the calls for the item at hand behind the first one.
+func (w *worker[In, Out]) noteRetries() {
+	if w.calls > 1 {
+		w.probe.Note(Counts{Retries: uint64(w.calls - 1)})
+	}
 }
 
 // flat calls the function on one item and passes on what its sequence gives.
@@ -321,120 +326,11 @@ func (w *worker[In, Out]) give(v Out) bool {
 // more is wanted, as in a range loop.
 const YieldedLate = "sequence called yield after it returned false or the loop ended"
 
-// Failed resolves an item whose call panicked or ended its goroutine.
-func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
-	if w.judged {
-		w.judged = false
-		return
-	}
-	if !w.calling { // what is waited for before a call has failed
-		w.refuse(t, it, err)
-		return
-	}
-	w.calling, w.giving, w.item = false, false, nil
-	var none Out
-	out := Next(it, none)
-	out.Attempt, out.Worker = w.calls, w.id
-	if w.stage.Scope.Timed {
-		begun := w.mark
-		w.lap(&out.Run, &out.Ended)
-		w.probe.Ended(max(it.Ended, it.Queued), begun, w.mark, err)
-	}
-	if w.stage.Calls != nil {
-		out.Attempt = w.stage.Calls(w.ctx)
-	}
-	w.fail(t, it, &out, err)
-}
-
 // lap adds the time since the last boundary to run and sets the next one.
 func (w *worker[In, Out]) lap(run, ended *int64) {
 	now := w.stage.Scope.Clock.Now()
 	*run += now - w.mark
 	*ended, w.mark = now, now
-}
-
-// fail resolves an item that has failed with err: as what the stage does about it says,
-// as an output, or as the end of the run.
-func (w *worker[In, Out]) fail(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
-	s := w.stage
-	w.probe.Note(Counts{Errors: 1, Retries: uint64(max(out.Attempt-1, 0))})
-	if s.Lost != nil && s.Scope.Live() { // else it may have failed because the run ends
-		w.judge(t, it, out, err)
-		return
-	}
-	w.failFor(t, out, err)
-}
-
-// judge asks what becomes of a failed item. If the answer does not come back, the item
-// fails for that reason.
-func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
-	w.judging = true
-	defer func() {
-		if w.judging {
-			w.judging = false
-			err = Caught(recover())
-			w.judged = errors.Is(err, ErrGoexit)
-			w.failFor(t, out, err)
-		}
-	}()
-	failed := *out // a copy, so that out need not be on the heap where nothing fails
-	fate := w.stage.Lost(it.Value, &failed, err)
-	w.judging = false
-	switch fate {
-	case Fails:
-		w.failFor(t, out, err)
-		return
-	case Skips:
-		w.probe.Note(Counts{Skipped: 1})
-	case Buried:
-		w.probe.Note(Counts{Dead: 1})
-	}
-	w.finish(t)
-}
-
-// failFor resolves an item with an error: as an output, or as the end of the run.
-func (w *worker[In, Out]) failFor(t *Taker[Item[In]], out *Item[Out], err error) {
-	if w.stage.Wrap != nil {
-		err = w.stage.Wrap(out.Index, err)
-	}
-	if !w.stage.Scope.Keep {
-		w.stage.Scope.Fail(err)
-		w.finish(t)
-		return
-	}
-	out.Err = err
-	w.emit(t, out)
-}
-
-// cancel resolves an item whose call never started.
-func (w *worker[In, Out]) cancel(t *Taker[Item[In]], it *Item[In]) {
-	if w.stage.Scope.Drops() {
-		w.finish(t)
-		return
-	}
-	w.refuse(t, it, context.Cause(w.stage.Scope.Ctx))
-}
-
-// refuse resolves an item with the reason why its call did not start.
-func (w *worker[In, Out]) refuse(t *Taker[Item[In]], it *Item[In], why error) {
-	s := w.stage
-	var none Out
-	out := Next(it, none)
-	out.Attempt, out.Worker = 0, -1
-	if s.Lost != nil && s.Scope.Live() {
-		w.probe.Note(Counts{Errors: 1})
-		w.judge(t, it, &out, why)
-		return
-	}
-	if !s.Scope.Keep {
-		w.failFor(t, &out, why)
-		return
-	}
-	if s.Wrap != nil && s.Scope.Live() {
-		why = s.Wrap(it.Index, why)
-	}
-	out.Canceled(why, s.Scope.Clock.Now())
-	w.emit(t, &out)
 }
 
 // emit passes on the only, or the last, output of the item at hand.

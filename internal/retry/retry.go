@@ -65,7 +65,7 @@ func (e *retryAfterError) Error() string             { return e.err.Error() }
 func (e *retryAfterError) Unwrap() error             { return e.err }
 func (e *retryAfterError) RetryAfter() time.Duration { return e.after }
 
-// validate panics if the policy makes no sense.
+// Complaint says what makes no sense in the policy; nothing if all does.
 func (r Policy) Complaint() string {
 	base, top := r.bounds()
 	switch {
