@@ -16,6 +16,7 @@ type call[U any] struct {
 	policies *calls
 	limited  bool // there are limits to wait for
 	waiting  bool // and the call at hand waits for them
+	carries  bool // no function of the user is called
 	retries  bool // there may be more than one call
 	judge    func(failed *item[U], err error) engine.Fate
 
@@ -32,6 +33,7 @@ type call[U any] struct {
 func driveCalls[T, U any](up step[T], seg *segment, cfg *config, emit func(*item[U]) bool, do func(*call[U], T) (wanted bool)) {
 	c := &call[U]{seg: seg, wrap: wrapper(cfg.name), emit: outgoing(seg, emit), policies: cfg.open()}
 	c.limited, c.retries = c.policies.limits != nil, c.policies.retry != nil
+	c.carries = cfg.carries
 	var at *item[T]
 	if decide := lost[T, U](cfg, seg.Clock); decide != nil {
 		c.judge = func(failed *item[U], err error) engine.Fate { return decide(at.Value, failed, err) }
@@ -60,7 +62,9 @@ func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
 	if !c.seg.Live() {
 		return c.cancel(), true
 	}
-	c.out.Attempt, c.out.Worker = 1, 0
+	if !c.carries {
+		c.out.Attempt, c.out.Worker = 1, 0
+	}
 	if !c.limited {
 		c.seg.start()
 	}
@@ -196,6 +200,10 @@ func (c *call[U]) judged(err error) (wanted bool) {
 		}
 	}()
 	failed := c.out
+	if c.seg.probe != nil {
+		c.seg.probe.Switch(engine.Busy, c.seg.Clock.Now())
+		defer func() { c.seg.probe.Switch(engine.Idle, c.seg.Clock.Now()) }()
+	}
 	fate := c.judge(&failed, err)
 	returned = true
 	c.seg.mark = 0 // the time that it took is no part of the next call

@@ -15,20 +15,25 @@ import (
 // stages must not change what it points to.
 //
 // The stages run at the same time, each on goroutines of its own. A slow one holds up the
-// others once its [Buffer] is full, but cannot block them for good, and one that ends
-// early, as [Flow.Take] does, lets the others go on. An input that failed before is passed
-// on once, around the stages. Each stage is called once, here, and must use the flow that
-// it gets exactly once. No stage, a nil one, and one that uses its flow otherwise, panic.
-// The kind of the step is "broadcast".
+// others once the queue before it is full: 256 values, or as many as [Flow.Buffer] at its
+// beginning says, or the [Buffer] of a first stage with workers. One that ends early, as
+// [Flow.Take] does, gets no more and lets the others go on; when all have ended, what is
+// before the fan ends as before a Take. An input that failed before is passed on once,
+// around the stages, and may overtake values.
+//
+// Each stage is called once, here, and must use the flow that it gets exactly once: in a
+// run of its own that flow fails. No stage, a nil one, and one that uses its flow
+// otherwise, panic. The kind of the step is "broadcast".
 func Broadcast[T, U any](f Flow[T], stages ...Stage[T, U]) Flow[U] {
 	up, c := f.check("Broadcast"), configure("broadcast", nil)
 	return newFan(up, c, nil, 0, stages)
 }
 
 // Route returns what the stages make of f: each value goes to the one that pick names by
-// its place among the stages, from 0. Another place is the failure of that value. pick is
-// called by one goroutine at a time. A value whose stage has ended early is dropped. For the
-// rest see [Broadcast]; a nil pick panics. The kind of the step is "route".
+// its place among the stages, from 0. Another place is the failure of that value, and so
+// is a panic of pick, which is called by one goroutine at a time. A value whose stage has
+// ended early is dropped. For the rest see [Broadcast]; a nil pick panics. The kind of the
+// step is "route".
 func Route[T, U any](f Flow[T], pick func(T) int, stages ...Stage[T, U]) Flow[U] {
 	up, c := f.check("Route"), configure("route", nil)
 	if pick == nil {
@@ -41,10 +46,11 @@ func Route[T, U any](f Flow[T], pick func(T) int, stages ...Stage[T, U]) Flow[U]
 // to the same copy: so values of a key keep their order, if the stage keeps it, and those of
 // different keys are worked on at the same time. Which copy serves a key is chosen by a hash
 // and may differ from run to run; there is no rebalancing, so that a key that has most of the
-// values has most of one copy's time. The stage is called once, here; what its steps
-// remember, as [Scan] does, each copy remembers by itself. key is called by one goroutine at
-// a time. n below 1, a nil key, and what panics in [Broadcast], panic. The kind of the step
-// is "partition".
+// values has most of one copy's time. The stage is called once, here. What its steps
+// remember, as [Scan] does, each copy remembers by itself, a Take counts in each, and a
+// source that it merges in runs in each. key is called by one goroutine at a time; a key
+// that cannot be compared is the failure of its value. For the rest see [Broadcast]. n below
+// 1 and a nil key panic. The kind of the step is "partition".
 func Partition[T any, K comparable, U any](f Flow[T], n int, key func(T) K, stage Stage[T, U]) Flow[U] {
 	up, c := f.check("Partition"), configure("partition", nil)
 	if n < 1 {
@@ -56,6 +62,23 @@ func Partition[T any, K comparable, U any](f Flow[T], n int, key func(T) K, stag
 	seed := maphash.MakeSeed()
 	pick := func(v T) int { return int(maphash.Comparable(seed, key(v)) % uint64(n)) }
 	return newFan(up, c, pick, n, []Stage[T, U]{stage})
+}
+
+// opens says how often a run opens the port with that id: each copy of a branch of a
+// [Partition] opens what is in it.
+func (n *node) opens(id *int) int {
+	if len(n.ups) == 0 {
+		return n.count(id)
+	}
+	total := 0
+	for i, up := range n.ups {
+		opened := up.opens(id)
+		if n.lanes > 0 && i > 0 {
+			opened *= n.lanes
+		}
+		total += opened
+	}
+	return total
 }
 
 // errStray is the error of a flow that was made for a stage and is run by itself.
@@ -86,7 +109,7 @@ func newFan[T, U any](up step[T], c config, pick func(T) int, copies int, stages
 		if out.step == nil {
 			c.refuse(fmt.Sprintf("stage %d: it returns a zero Flow", i))
 		}
-		if n := out.step.plan().count(s.id); n != 1 {
+		if n := out.step.plan().opens(s.id); n != 1 {
 			c.refuse(fmt.Sprintf("stage %d: it uses its flow %d times: want once; Broadcast copies it", i, n))
 		}
 		s.branches = append(s.branches, out.step)
@@ -156,6 +179,7 @@ func (s *fan[T, U]) handOut(h *handout[T], around func(*item[U]) bool) {
 		s.up.drive(h.seg.up(0), incoming(h.seg, func(it *item[T]) bool {
 			if it.Err != nil {
 				failed := engine.Next(it, none)
+				h.seg.probe.Went()
 				return around(&failed)
 			}
 			for i := range h.lanes {

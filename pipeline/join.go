@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
 )
@@ -9,10 +10,12 @@ import (
 // MergeOrdered returns the values of all flows in the order of less, if each flow is in
 // that order: it always gives the least of the values that are next in their flows, and
 // of equal ones that of the flow that was given first. So it waits for each flow that has
-// not ended. The flows run at the same time, on goroutines of their own, each up to 256
-// items ahead; less is called by one goroutine at a time. An input that failed before is
-// given as soon as it is next in its flow. For indexes, and a flow given twice, see
-// [Merge]. A nil less and no flow panic. The kind of the step is "mergeordered".
+// not ended. If a flow is in another order, so is what comes, but nothing is lost. The flows
+// run at the same time, on goroutines of their own, each up to 256 items ahead. less is
+// called by one goroutine at a time; if it does not return, that is the failure of the value
+// that was to be placed. An input that failed before is given as soon as it is next in its
+// flow. For indexes, and a flow given twice, see [Merge]. A nil less and no flow panic. The
+// kind of the step is "mergeordered".
 func MergeOrdered[T any](less func(a, b T) bool, flows ...Flow[T]) Flow[T] {
 	c := configure("mergeordered", nil)
 	if less == nil {
@@ -44,7 +47,7 @@ func (s *mergedInOrder[T]) drive(seg *segment, emit func(*item[T]) bool) {
 	m := &merging[T]{seg: seg, less: s.less, c: call[T]{seg: seg, wrap: wrapper(s.name), emit: outgoing(seg, emit), policies: new(calls)}}
 	m.in = make([]*inlet[T], len(s.ups))
 	for i, up := range s.ups {
-		m.in[i] = newInlet(seg, i, up, s.buffer)
+		m.in[i] = newInlet(seg, seg.Scope, i, up, s.buffer)
 		m.unread = append(m.unread, i)
 	}
 	seg.drain = func() {
@@ -58,32 +61,61 @@ func (s *mergedInOrder[T]) drive(seg *segment, emit func(*item[T]) bool) {
 
 // inlet is one of several flows that are read on one goroutine.
 type inlet[T any] struct {
+	scope *engine.Scope // of the flow
 	taker *engine.Taker[item[T]]
 	head  item[T]
+	ended chan time.Time // closed once all that the flow gives is in the queue
+	over  bool           // it has given all
 }
 
-func newInlet[T any](seg *segment, i int, up step[T], buffer int) *inlet[T] {
+func newInlet[T any](seg *segment, sc *engine.Scope, i int, up step[T], buffer int) *inlet[T] {
 	q := engine.NewQueue[item[T]](seg.Clock, buffer)
 	if m := seg.meter(); m != nil {
 		m.Watch(q.Depth)
 	}
-	up.feed(seg.site.up(i), q, q.Close)
-	return &inlet[T]{taker: q.NewTaker()}
+	in := &inlet[T]{scope: sc, taker: q.NewTaker(), ended: make(chan time.Time)}
+	up.feed(seg.site.within(sc).up(i), q, func() {
+		q.Close()
+		close(in.ended)
+	})
+	return in
 }
 
-// next reads the next item into head. It is false if there is none.
+// next reads the next item into head, and waits for it. It is false if there is none.
 func (in *inlet[T]) next(seg *segment) bool {
+	ok, _ := in.nextBefore(seg, nil)
+	return ok
+}
+
+// nextBefore is next with an end to the waiting. It returns ok false also if there is
+// nothing and timeout is closed. more tells the two apart: true if there may yet be one.
+func (in *inlet[T]) nextBefore(seg *segment, timeout <-chan time.Time) (ok, more bool) {
 	it := in.taker.Claim()
 	for it == nil {
-		if !in.taker.Next(0) {
-			return false
+		if ok, more = in.taker.NextBefore(timeout); !ok {
+			in.over = !more
+			return false, more
 		}
 		seg.mark = 0 // it may have waited
 		it = in.taker.Claim()
 	}
 	in.head = *it
 	seg.probe.Came()
-	return true
+	return true, true
+}
+
+// stop ends the flow unless it has ended by itself: then what its source has to say last
+// is still wanted.
+func (in *inlet[T]) stop() {
+	if !in.over && in.scope.Live() {
+		in.scope.Stop()
+	}
+}
+
+// leave waits for the flow to end.
+func (in *inlet[T]) leave() {
+	in.taker.Drain()
+	in.scope.Release()
 }
 
 // merging is a MergeOrdered in a run.
@@ -92,8 +124,9 @@ type merging[T any] struct {
 	less   func(a, b T) bool
 	c      call[T]
 	in     []*inlet[T]
-	ready  []int // the flows whose heads are known, in the order of these
-	unread []int // those whose heads are not
+	ready  []int   // the flows whose heads are known, in the order of these
+	unread []int   // those whose heads are not
+	out    item[T] // one for the whole run: emit does not keep it
 }
 
 // run merges until all flows have ended.
@@ -109,11 +142,11 @@ func (m *merging[T]) run() {
 			return
 		}
 		first := m.ready[0]
-		m.ready = m.ready[1:]
+		m.ready = m.ready[:copy(m.ready, m.ready[1:])]
 		m.unread = append(m.unread, first)
-		it := m.in[first].head
+		m.out = m.in[first].head
 		m.in[first].head = item[T]{}
-		if !m.seg.wanted() || !m.c.emit(&it) {
+		if !m.seg.wanted() || !m.c.emit(&m.out) {
 			m.seg.leave(m.seg.Scope)
 			return
 		}
@@ -133,8 +166,8 @@ func (m *merging[T]) read() (wanted bool) {
 	if in.head.Err != nil {
 		return m.seg.wanted() && m.c.emit(&in.head)
 	}
-	if _, over := begin(&m.c, &in.head); over {
-		return m.seg.wanted()
+	if wanted, over := begin(&m.c, &in.head); over {
+		return wanted
 	}
 	wanted = m.place(i)
 	m.seg.unwinding = false
@@ -171,18 +204,21 @@ func (m *merging[T]) place(i int) (wanted bool) {
 	return true
 }
 
-// Pair is two values that belong together.
+// Pair is two values that belong together. It is a plain value.
 type Pair[A, B any] struct {
 	A A
 	B B
 }
 
 // Zip returns the values of two flows in pairs: the first with the first, and so on. It
-// ends when one of them does, and then ends the other one as [Flow.Take] does. The flows run
-// at the same time, on goroutines of their own, each up to 256 items ahead. A pair of which
-// one input failed before is a failed one, and if both did, with both errors; it carries
-// index, attempt and worker of a's, was queued when the first of the two was, has run as
-// long as both together, and waited the rest of the time. The kind of the step is "zip".
+// ends when one of them does, also while it waits for the other one, and ends that as
+// [Flow.Take] does: what it has given beyond the last pair is dropped, failed or not. The
+// flows run at the same time, on goroutines of their own, each up to 256 items ahead.
+//
+// A pair of which one input failed before is a failed one, and if both did, with both
+// errors. It carries the index of a's, and attempt and worker of a's unless only b's has
+// failed. It was queued when the first of the two was, has run as long as both together,
+// and waited the rest of the time. The kind of the step is "zip".
 func Zip[A, B any](a Flow[A], b Flow[B]) Flow[Pair[A, B]] {
 	c := configure("zip", nil)
 	left, right := a.check("Zip"), b.check("Zip")
@@ -209,24 +245,39 @@ func (s *zipped[A, B]) feed(at site, q *engine.Queue[item[Pair[A, B]]], done fun
 
 func (s *zipped[A, B]) drive(seg *segment, emit func(*item[Pair[A, B]]) bool) {
 	emit = outgoing(seg, emit)
-	before := seg.Child()
-	in := seg.within(before)
-	a, b := newInlet(in, 0, s.a, s.buffer), newInlet(in, 1, s.b, s.buffer)
+	// Each in a scope of its own: if one has ended because its source failed, that failure
+	// is told although the other one is left.
+	a, b := newInlet(seg, seg.Child(), 0, s.a, s.buffer), newInlet(seg, seg.Child(), 1, s.b, s.buffer)
 	seg.drain = func() {
 		a.taker.Drain()
 		b.taker.Drain()
 	}
 	seg.rest = func() {
-		for a.next(seg) && b.next(seg) {
-			it := zip(&a.head, &b.head)
-			if !seg.wanted() || !emit(&it) {
+		var out item[Pair[A, B]] // one for the whole run: emit does not keep it
+		for both(seg, a, b) {
+			out = zip(&a.head, &b.head)
+			if !seg.wanted() || !emit(&out) {
 				break
 			}
 		}
-		seg.leave(before)
-		before.Release()
+		a.stop()
+		b.stop()
+		a.leave()
+		b.leave()
 	}
 	seg.rest()
+}
+
+// both reads the next item of each flow. It is false if one of them has no more.
+func both[A, B any](seg *segment, a *inlet[A], b *inlet[B]) bool {
+	switch ok, more := a.nextBefore(seg, b.ended); {
+	case ok:
+		return b.next(seg)
+	case !more:
+		return false
+	}
+	// All that b gives is in its queue: a is worth waiting for only if there is something.
+	return b.next(seg) && a.next(seg)
 }
 
 // zip makes one item of two.

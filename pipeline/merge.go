@@ -6,9 +6,9 @@ import (
 
 // Merge returns the values of all flows, as they come; those of each flow keep their
 // order. The flows run at the same time, on goroutines of their own, and what one of them
-// waits for holds up no other. It ends when all have ended. The index of an item is its
-// place in the source of its own flow. A flow that is given twice runs twice. No flow
-// panics. The kind of the step is "merge".
+// waits for holds up no other; together they may be 256 items ahead. It ends when all have
+// ended. The index of an item is its place in the source of its own flow. A flow that is
+// given twice runs twice. No flow panics. The kind of the step is "merge".
 func Merge[T any](flows ...Flow[T]) Flow[T] {
 	c := configure("merge", nil)
 	ups, times := several("Merge", &c, flows)

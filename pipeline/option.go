@@ -34,6 +34,7 @@ type config struct { //nolint:recvcheck // on and rename return a changed copy, 
 	limits  []Waiter
 	retry   *pool.RetryPolicy
 	skips   bool
+	carries bool         // the function is our own and does nothing
 	letters func(Letter) // of OnError(DeadLetter(letters))
 
 	given map[string]bool

@@ -61,6 +61,7 @@ func (f Flow[T]) Throttle(limit Waiter, opts ...StageOption) Flow[T] {
 	c.without("it calls no function", "Timeout", "Retry")
 	c.inSequence()
 	Limit(limit)(&c)
+	c.carries = true
 	return mapping(up, c, func(_ context.Context, v T) (T, error) { return v, nil })
 }
 

@@ -107,6 +107,7 @@ func (f Flow[T]) Results(ctx context.Context, opts ...RunOption) iter.Seq[result
 		})
 		for _, it := range sc.Last() {
 			failed := engine.Next[struct{}, T](&it, *new(T))
+			failed.Attempt = 1 // else it would count as canceled
 			if left || !yield(failed.Result(sc.Clock)) {
 				return
 			}

@@ -11,11 +11,19 @@ import (
 
 // Through returns the outputs of a pool's function, one for each value of f, as the calls
 // end. The pool's workers make the calls, which they may also make for others meanwhile,
-// and all that the pool is set to holds for them: its limits, retries and timeouts. It is
-// not closed, and what is handed to it when it is closed fails with [pool.ErrClosed]. An
-// item's time in the queue of the pool counts as Wait. At most 512 items are in the hands
-// of the pool. Of the options of a stage it takes [Named], [Buffer] and [OnError]; where
-// order matters, write
+// and all that the pool is set to holds for them: its limits, retries and timeouts. The
+// calls of the pool's function may themselves run flows through it, with their contexts.
+//
+// The flow does not close the pool. If it is closed, calls in flight are canceled, and what
+// is handed to it from then on fails with [pool.ErrClosed]; the pool's Shutdown waits until
+// the flow is through. Both of them wait while f is silent: Close until f gives something,
+// or ends.
+//
+// An item's time in the queue of the pool counts as Wait. A [Report] knows of its call when
+// that has ended. At most 512 items are in the hands
+// of the pool. Of the options of a stage it takes [Named], [Buffer], for the queues before
+// and behind, and [OnError], whose letters are told one at a time; where order matters,
+// write
 //
 //	pipeline.Map(f, p.Do, pipeline.Workers(n), pipeline.Ordered())
 //
@@ -40,7 +48,7 @@ type through[T, U any] struct {
 	pool *pool.Pool[T, U]
 }
 
-// inPool is how many items the stream of a pool holds.
+// inPool is how many items the stream of a pool is given at most.
 const inPool = 512
 
 func (s *through[T, U]) plan() *node {
@@ -68,6 +76,7 @@ func (s *through[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 		site: at, cfg: &s.config, pool: s.pool, taker: in.NewTaker(), under: make(map[int]item[T]),
 		out: q.NewOutbox(), around: q.NewOutbox(), judge: lost[T, U](&s.config, at.Clock),
 	}
+	p.room.L = &p.mu
 	if m := at.meter(); m != nil {
 		m.Watch(in.Depth)
 		m.Hire(s.pool.Stats().Workers)
@@ -95,7 +104,8 @@ type passage[T, U any] struct {
 	out, around *engine.Outbox[item[U]] // of the outputs, and of what does not go into the pool
 
 	mu    sync.Mutex
-	under map[int]item[T] // under way, by their number in the stream
+	under map[int]item[T] // under way, by their number in the stream: inPool at most
+	room  sync.Cond       // for another one
 }
 
 // run passes all inputs through the pool.
@@ -104,23 +114,37 @@ func (p *passage[T, U]) run() {
 		p.mu.Lock()
 		it, ok := p.under[r.Index]
 		delete(p.under, r.Index)
+		p.room.Signal()
 		p.mu.Unlock()
 		if !ok { // the stream's own: the pool is closed
 			continue
 		}
 		p.settle(&it, r)
 	}
-	// The pool takes no more, or the run is over.
-	for p.taker.Next(0) {
-		for it := p.taker.Claim(); it != nil; it = p.taker.Claim() {
-			p.probe.Came()
-			if it.Err != nil {
-				p.carry(it)
-				continue
+	// The pool takes no more, or the run is over. Some may be left of the chunk at hand.
+	for {
+		it := p.taker.Claim()
+		switch {
+		case it == nil:
+			if !p.taker.Next(0) {
+				return
 			}
+		case p.came(it):
 			p.settle(it, result.Result[U]{Err: pool.ErrClosed, Worker: -1})
 		}
 	}
+}
+
+// came counts an input, and passes it on if it has failed before; else it is to be done.
+func (p *passage[T, U]) came(it *item[T]) (todo bool) {
+	p.probe.Came()
+	if it.Err == nil {
+		return true
+	}
+	failed := engine.Next(it, *new(U))
+	p.probe.Went()
+	p.around.Put(&failed)
+	return false
 }
 
 // inputs is what the pool's stream reads.
@@ -135,12 +159,13 @@ func (p *passage[T, U]) inputs(yield func(T) bool) {
 			}
 			continue
 		}
-		p.probe.Came()
-		if it.Err != nil {
-			p.carry(it)
+		if !p.came(it) {
 			continue
 		}
 		p.mu.Lock()
+		for len(p.under) == inPool {
+			p.room.Wait()
+		}
 		p.under[next] = *it
 		p.mu.Unlock()
 		next++
@@ -148,13 +173,6 @@ func (p *passage[T, U]) inputs(yield func(T) bool) {
 			return
 		}
 	}
-}
-
-// carry passes on an input that failed before.
-func (p *passage[T, U]) carry(it *item[T]) {
-	failed := engine.Next(it, *new(U))
-	p.probe.Went()
-	p.around.Put(&failed)
 }
 
 // settle passes on what became of an input.

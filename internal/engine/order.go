@@ -139,7 +139,8 @@ func (o *Order[T]) Flush() {
 	q.unlock(q.balanceLocked(q.items.size > 0))
 }
 
-// releaseLocked moves what is contiguous at the head into the queue's ring.
+// releaseLocked moves what is contiguous at the head into the queue's ring, as far as
+// there is room. If the queue is void, all of it vanishes.
 func (o *Order[T]) releaseLocked() {
 	q := o.q
 	from := o.head
@@ -157,6 +158,9 @@ func (o *Order[T]) releaseLocked() {
 			s.one = zero
 		} else {
 			n := min(q.limit-q.items.size, len(s.many))
+			if q.void.Load() {
+				n = len(s.many) // what vanishes needs no room, and nobody comes again for the rest
+			}
 			q.admitLocked(s.many[:n])
 			left := copy(s.many, s.many[n:])
 			clear(s.many[left:])

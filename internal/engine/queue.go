@@ -86,7 +86,7 @@ type Queue[T any] struct {
 	boxes   []*Outbox[T]
 	blocked line[T]     // those that wait for room, in the order in which they came
 	orders  []*Order[T] // of the ordered stages that feed the queue
-	turn    int         // whose outputs go first when room is given; see refillLocked
+	turn    int         // who is given room first; see refillLocked
 
 	// window is set when the stage that takes from this queue is ordered: item
 	// number n may be taken once number n-window.size has been passed on.
@@ -265,33 +265,11 @@ func (q *Queue[T]) Close() {
 	idle.rouseAll()
 }
 
-// Void throws away what waits in the queue and whatever is still put: nobody wants
-// it. Producers wait no more. It does not close the queue.
-func (q *Queue[T]) Void() {
-	q.mu.Lock()
-	q.void.Store(true)
-	q.items = ring[T]{}
-	q.refillLocked()
-	q.unlock(nil)
-}
-
-// IsVoid reports whether what is put vanishes.
-func (q *Queue[T]) IsVoid() bool { return q.void.Load() }
-
 // Depth returns how many items wait in the ring, and how many were in it at most.
 func (q *Queue[T]) Depth() (waiting, peak int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.items.size, q.peak
-}
-
-// admitLocked puts items into the ring, for which there is room.
-func (q *Queue[T]) admitLocked(items []T) {
-	if q.void.Load() {
-		return
-	}
-	q.items.pushAll(items)
-	q.peak = max(q.peak, q.items.size)
 }
 
 // Counts returns how many items wait in the queue, and how many ever went in.
@@ -412,19 +390,24 @@ func (q *Queue[T]) collectLocked() bool {
 
 // refillLocked gives the room that a take has made to those that wait for it. Where
 // ordered stages feed the queue beside other producers, they take turns: whoever
-// always went first could take all of it.
+// always went first could take all of it. The turn is of the one behind who had it last
+// and used it: so nobody has that of a stage that has nothing besides its own.
 func (q *Queue[T]) refillLocked() {
 	n := len(q.orders)
 	if n == 0 {
 		q.refillBlockedLocked()
 		return
 	}
-	q.turn++
+	before, first := q.items.size, q.turn
 	for i := range n + 1 {
-		if at := (q.turn + i) % (n + 1); at < n {
+		at := (first + i) % (n + 1)
+		if at < n {
 			q.orders[at].releaseLocked()
 		} else {
 			q.refillBlockedLocked()
+		}
+		if q.turn == first && q.items.size > before {
+			q.turn = at + 1
 		}
 	}
 }

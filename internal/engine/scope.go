@@ -93,9 +93,7 @@ func (s *Scope) FailLast(index int, err error) {
 	root := s.root()
 	root.mu.Lock()
 	defer root.mu.Unlock()
-	root.last = append(root.last, lastWord{s, Item[struct{}]{
-		Err: err, Index: index, Attempt: 1, Worker: -1, Queued: s.Clock.Now(), // an attempt: it was not canceled
-	}})
+	root.last = append(root.last, lastWord{s, Item[struct{}]{Err: err, Index: index, Worker: -1, Queued: s.Clock.Now()}})
 }
 
 // lastWord is a failure, and the scope in which it happened.

