@@ -56,7 +56,15 @@ func (n *node) count(id *int) int {
 	return total
 }
 
-// Plan returns what a run of f will do. It runs nothing.
+// Plan returns what a run of f will do: a run with any terminal but ForEach with options of a
+// stage, which are a stage more. The last stage, "terminal", stands for what the terminal does
+// with the items. Plan runs nothing, not even the source, and the same flow has the same plan
+// each time. A flow that is used twice stands twice in it, since it runs twice. The zero Flow
+// panics.
+//
+// What the stages hold is counted in items as each of them gets them, so that a slice from a
+// [Batch] is one item behind it, and an input of a [FlatMap] is one beside its outputs. An item
+// that a [Broadcast] hands out is one for each of its stages.
 func (f Flow[T]) Plan() Plan {
 	end := config{kind: "terminal", name: "terminal", buffer: defaultBuffer}
 	var p planner
@@ -74,85 +82,100 @@ type planner struct {
 
 // outlet is where the outputs of a node come from.
 type outlet struct {
-	from      []int
-	group     int // of the goroutine that they come on; 0: they come in a queue
-	buffer    int // of that queue
-	producers int // goroutines that put into it, lanes included
+	from   []int
+	group  int // of the goroutine that they come on; 0: they come in a queue
+	buffer int // of that queue
+	// boxes are the producers, lanes included, that hold back for that queue what their
+	// stages do not count as theirs.
+	boxes int
 }
 
 // flatten adds n, of which copies run at once, behind all before it.
 func (p *planner) flatten(n *node, copies int) outlet {
-	switch n.role {
-	case rolePort:
-		if at, ok := p.fans[n.id]; ok { // else it is run outside of its stage, which is an error
-			return outlet{from: []int{at}, buffer: defaultBuffer, producers: 1}
-		}
-	case roleFan:
+	if n.role == roleFan {
 		return p.fan(n, copies)
 	}
-	var before outlet
-	for i, up := range n.ups {
-		from := p.flatten(up, copies)
-		if i == 0 {
-			before = from
-			continue
-		}
-		before.from = append(before.from, from.from...)
-		before.producers += from.producers
-		before.group = 0
+	// A port whose fan is not there is run outside of its stage, which is an error.
+	if at, ok := p.fans[n.id]; ok && n.role == rolePort {
+		return outlet{from: []int{at}, buffer: defaultBuffer, boxes: 1}
 	}
+	before := p.before(n, copies)
 	s := n.stage(before.from, copies)
+	out := outlet{buffer: n.buffer, boxes: 1}
 	switch n.role {
 	case roleMerge:
 		s.Group = p.newGroup()
-		return outlet{from: p.add(s, n), buffer: n.buffer, producers: before.producers}
+		out.boxes = before.boxes
 	case rolePooled:
 		s.Group, s.Workers, s.MaxWorkers, s.Buffer = p.newGroup(), n.workers, n.most, n.buffer
-		s.Holds = copies * (s.Buffer + before.producers*heldBack(s.Buffer) + n.inHand())
-		return outlet{from: p.add(s, n), buffer: n.buffer, producers: n.most}
+		s.Holds = queued(s.Buffer, before.boxes) + n.inHand()
+		out.boxes = n.boxes()
 	case roleQueued:
+		// Each of the steps before has a queue of its own, and a chunk in hand from it.
 		s.Group, s.Buffer = p.newGroup(), n.buffer*len(n.ups)
+		s.Holds = s.Buffer + (before.boxes+len(n.ups))*heldBack(n.buffer)
+		out.group = s.Group
 	case roleFused, roleSource, roleFan, rolePort:
-		s.Group = before.group
-		if s.Group == 0 {
-			s.Group, s.Buffer = p.newGroup(), before.buffer
+		p.fuse(&s, before)
+		out.group = s.Group
+		if n.role == roleSource || n.kind == "flatmap" {
+			s.Holds++ // what the chain of calls is at; the input stays while its outputs pass
 		}
 	}
-	if s.Buffer > 0 {
-		s.Holds = s.Buffer + before.producers*heldBack(s.Buffer) + heldBack(s.Buffer)
+	if n.apart {
+		out.group, out.boxes = 0, 2
 	}
 	if n.keeps < 0 {
 		s.Holds = -1
 	} else {
-		s.Holds = copies * (s.Holds + n.keeps + 1)
+		s.Holds = copies * (s.Holds + n.keeps)
 	}
-	out := outlet{from: p.add(s, n), group: s.Group, buffer: n.buffer, producers: 1}
-	if n.apart {
-		out.group, out.producers = 0, 2
-	}
+	out.from = p.add(s, n)
 	return out
+}
+
+// before adds all that n takes from, and returns where that comes from. If it is several, group and
+// buffer are those of the first.
+func (p *planner) before(n *node, copies int) outlet {
+	var all outlet
+	for i, up := range n.ups {
+		out := p.flatten(up, copies)
+		if i == 0 {
+			all = out
+			continue
+		}
+		all.from = append(all.from, out.from...)
+		all.boxes += out.boxes
+	}
+	return all
+}
+
+// fuse puts s on the goroutine that its inputs come on. If they come in a queue that is a new
+// one, which has a chunk from the queue in hand.
+func (p *planner) fuse(s *PlannedStage, before outlet) {
+	if s.Group = before.group; s.Group == 0 {
+		s.Group, s.Buffer = p.newGroup(), before.buffer
+		s.Holds = queued(s.Buffer, before.boxes+1)
+	}
 }
 
 // fan adds a step that hands out to branches, and the branches.
 func (p *planner) fan(n *node, copies int) outlet {
 	before := p.flatten(n.ups[0], copies)
 	s := n.stage(before.from, copies)
-	if s.Group = before.group; s.Group == 0 {
-		s.Group, s.Buffer = p.newGroup(), before.buffer
-		s.Holds = s.Buffer + before.producers*heldBack(s.Buffer) + heldBack(s.Buffer)
-	}
-	s.Holds = copies * (s.Holds + 1)
+	p.fuse(&s, before)
+	s.Holds *= copies
 	at := p.add(s, n)
 	if p.fans == nil {
 		p.fans = make(map[*int]int)
 	}
 	p.fans[n.id] = at[0]
-	out := outlet{buffer: defaultBuffer, producers: 1} // what failed before goes around the branches
+	out := outlet{buffer: defaultBuffer, boxes: 1} // what failed before goes around the branches
 	lanes := max(n.lanes, 1)
 	for _, branch := range n.ups[1:] {
 		end := p.flatten(branch, copies*lanes)
 		out.from = append(out.from, end.from...)
-		out.producers += end.producers * lanes
+		out.boxes += end.boxes * lanes
 	}
 	return out
 }
@@ -171,27 +194,51 @@ func (p *planner) add(s PlannedStage, n *node) []int {
 func (n *node) stage(from []int, copies int) PlannedStage {
 	s := PlannedStage{Name: n.name, Kind: n.kind, From: from, Copies: copies, Policies: n.policies()}
 	if n.role == rolePooled {
-		s.Ordered, s.Window = n.ordered, n.window
+		s.Ordered, s.Window = n.ordered, min(n.window, mostWindow)
 	}
 	return s
 }
 
+// mostWindow is what a larger window counts as; see [Ordered].
+const mostWindow = 1 << 16
+
 // heldBack is how many items one producer, or one taker, of a queue holds outside of it.
 func heldBack(buffer int) int { return min(engine.MaxChunk, buffer) }
 
-// inHand is how many inputs of a stage with workers are in flight or, in an ordered one, finished and waiting.
+// queued is how many items wait in a queue and outside of it, with so many who hold some.
+func queued(buffer, holders int) int { return buffer + holders*heldBack(buffer) }
+
+// inHand is how many items a stage with workers holds behind its queue: inputs in flight and what
+// became of those that are done.
 func (c *config) inHand() int {
-	if c.ordered {
-		return c.window
+	flat := c.kind == "flatmap"
+	switch window := min(c.window, mostWindow); {
+	case c.ordered && flat:
+		// Each place in the window keeps up to a chunk of outputs; a call that waits for room
+		// has one more in hand, beside its input.
+		return window*engine.MaxChunk + 2*c.most
+	case c.ordered:
+		return window
+	default:
+		return c.most * heldBack(c.buffer)
 	}
-	return c.most * heldBack(c.buffer)
+}
+
+// boxes is how many workers of a stage hold back outputs beside what is in hand. Those of a FlatMap
+// do: elsewhere each output is one input less in a worker's chunk, and nothing is held back behind
+// the chunk; and what is ordered waits in the window.
+func (c *config) boxes() int {
+	if c.kind == "flatmap" && !c.ordered {
+		return c.most
+	}
+	return 0
 }
 
 // policies says what a stage does beside calling its function.
 func (c *config) policies() []string {
 	var all []string
 	if c.retry != nil {
-		all = append(all, fmt.Sprintf("up to %d calls", c.retry.Attempts))
+		all = append(all, fmt.Sprintf("retry %d", c.retry.Attempts))
 	}
 	if c.timeout > 0 {
 		all = append(all, fmt.Sprintf("timeout %v", c.timeout))
@@ -204,7 +251,7 @@ func (c *config) policies() []string {
 		all = append(all, fmt.Sprintf("%d limits", len(c.limits)))
 	}
 	if c.skips {
-		all = append(all, "skips errors")
+		all = append(all, "skip errors")
 	}
 	if c.letters != nil {
 		all = append(all, "dead letters")
