@@ -159,9 +159,33 @@ func TestAutoInLanes(t *testing.T) {
 		time.Sleep(time.Minute)
 		st := r.Snapshot().Stages[2]
 		assert.Equal(t, [2]int{8, 2}, [2]int{st.MaxWorkers, st.Copies})
-		assert.Greater(t, st.Workers, 1, "how the keys fall to the lanes is up to a hash")
+		assert.GreaterOrEqual(t, st.Workers, 1, "how the keys fall to the lanes is up to a hash")
 		assert.LessOrEqual(t, st.Workers, 8)
 		cancel()
 		assert.ErrorIs(t, <-done, context.Canceled)
 	})
+}
+
+// Workers that only wait for room behind them are not wanted.
+func TestAutoLooksBehind(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		var r pipeline.Report
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		f := pipeline.Map(pipeline.From(naturals), sleepFor(sec/10), pipeline.Workers(pipeline.Auto(1, 64)))
+		f = pipeline.Map(f, sleepFor(sec/20), pipeline.Workers(1), pipeline.Named("behind"))
+		go func() { done <- f.Run(ctx, pipeline.ReportTo(&r)) }()
+		time.Sleep(10 * time.Minute)
+		s := r.Snapshot()
+		assert.LessOrEqual(t, s.Stages[1].Workers, 8, "two would do: %v", s)
+		holdsBack(t, s, "behind")
+		cancel()
+		assert.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
+// Calls of half a minute are not waited for.
+func TestAutoOfLongCalls(t *testing.T) {
+	st, _ := autoStage(t, pipeline.From(naturals), sleepFor(30*sec), 10*time.Minute, pipeline.Workers(pipeline.Auto(1, 64)))
+	assert.GreaterOrEqual(t, st.Workers, 16)
 }

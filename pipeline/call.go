@@ -236,7 +236,6 @@ func (c *call[U]) failed(recovered any) (wanted bool) {
 	c.seg.unwinding = true
 	err := engine.Caught(recovered)
 	if c.waiting {
-		c.waiting = false
 		return c.refused(err)
 	}
 	return c.end(err)

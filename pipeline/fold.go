@@ -130,7 +130,7 @@ func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...S
 
 // isNaN reports whether k is like no key, not even itself: a NaN, or what holds one.
 func isNaN[K comparable](k K) bool {
-	return k != k //nolint:gocritic,staticcheck,revive // that is the test
+	return k != k //nolint:gocritic,revive // that is the test
 }
 
 // gatherer is a step in a run that makes something of several inputs.

@@ -173,6 +173,91 @@ func TestADrainBeforeTheStart(t *testing.T) {
 	}
 }
 
+// What was held back when the run failed, or was canceled, is not passed on by a terminal
+// that is fail-fast.
+func TestAFailedRunGivesNothingThatWasHeldBack(t *testing.T) {
+	for name, hold := range holders {
+		for _, s := range stages {
+			testkit.Bubble(t, func(t *testing.T) {
+				for _, err := range hold(pipeline.Map(pipeline.From(upTo(5)), failAt(4), s.opts...)).All(t.Context()) {
+					assert.ErrorIs(t, err, errBoom, "%s, %s", name, s.name)
+				}
+				over := make(chan struct{})
+				defer close(over)
+				ctx, cancel := context.WithTimeoutCause(t.Context(), 5500*time.Millisecond, errStop)
+				defer cancel()
+				for _, err := range hold(pipeline.Map(trickles(over)["chan"](), same, s.opts...)).All(ctx) {
+					assert.Equal(t, errStop, err, "%s, %s", name, s.name)
+				}
+			})
+		}
+	}
+}
+
+// A loop that is left at a failure gets nothing of what was held back then.
+func TestALoopLeftAtAFailureGetsNothingMore(t *testing.T) {
+	pipelinetest.NoLeak(t)
+	for name, hold := range holders {
+		n := 0
+		for r := range hold(pipeline.Map(pipeline.From(upTo(5)), failAt(3))).Results(t.Context()) {
+			assert.ErrorIs(t, r.Err, errBoom, name)
+			n++
+			break
+		}
+		assert.Equal(t, 1, n, name)
+		first, err := hold(pipeline.Map(pipeline.From(upTo(5)), failAt(3), pipeline.OnError(pipeline.Skip))).Take(1).Collect(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, [][]int{{0, 1, 2, 4}}, first, name)
+	}
+}
+
+// Inputs that keep coming, but do not fill a batch, do not put it off: here failed ones,
+// with which the loop is busy.
+func TestABatchIsPassedOnWhileOthersPass(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		f := pipeline.Map(pipeline.From(naturals), func(_ context.Context, v int) (int, error) {
+			if v > 0 {
+				return 0, errBoom
+			}
+			return v, nil
+		})
+		start := time.Now()
+		for r := range pipeline.Batch(f, 10, 4500*time.Millisecond).Results(t.Context()) {
+			if r.Err == nil {
+				assert.GreaterOrEqual(t, time.Since(start), 4500*time.Millisecond)
+				break
+			}
+			time.Sleep(time.Second)
+			require.Less(t, time.Since(start), 3*chunk*time.Second)
+		}
+	})
+}
+
+// The plan says what a step holds. A batch with a wait has a queue and a goroutine of its
+// own, and the report says so too.
+func TestThePlanOfWhatIsHeldBack(t *testing.T) {
+	plain := pipeline.Batch(pipeline.From(upTo(9)), 7, 0).Plan().Stages
+	assert.Equal(t, []int{plain[0].Group, 0, 7 + 1}, []int{plain[1].Group, plain[1].Buffer, plain[1].Holds})
+	window := pipeline.Window(pipeline.From(upTo(9)), 7, 2).Plan().Stages[1]
+	groups := pipeline.GroupBy(pipeline.From(upTo(9)), 7, same1, sumUp).Plan().Stages[1]
+	assert.Equal(t, []int{7 + 1, 7 + 1}, []int{window.Holds, groups.Holds})
+
+	f := pipeline.Batch(pipeline.From(upTo(9000)), 7, time.Hour)
+	timed := f.Plan().Stages
+	assert.NotEqual(t, timed[0].Group, timed[1].Group)
+	assert.Equal(t, []int{256, 256 + 2*chunk + 7 + 1}, []int{timed[1].Buffer, timed[1].Holds})
+	testkit.Bubble(t, func(t *testing.T) {
+		var r pipeline.Report
+		for _, err := range f.All(t.Context(), pipeline.ReportTo(&r)) {
+			require.NoError(t, err)
+			synctest.Wait()
+			s := r.Snapshot().Stages
+			assert.Equal(t, []int{256, 0}, []int{s[1].Queue, s[2].Queue})
+			break
+		}
+	})
+}
+
 // A trickle flushes a batch after maxWait, and a drain the rest before that.
 func TestADrainEndsTheWaitOfABatch(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -311,6 +396,9 @@ func TestTheReportOfABuffer(t *testing.T) {
 			assert.Equal(t, []int{10, 10}, []int{s.Stages[1].Buffer, s.Stages[1].Queue})
 			assert.Equal(t, []int{0, 0, 0}, []int{s.Stages[2].Buffer, s.Stages[2].Queue, s.Stages[2].PeakQueue})
 		}
+		require.NoError(t, pipeline.From(upTo(40)).Buffer(10).Run(t.Context(), pipeline.ReportTo(&r)))
+		s := r.Snapshot().Stages[1]
+		assert.Equal(t, []uint64{40, 40}, []uint64{s.In, s.Out})
 	})
 }
 
@@ -485,7 +573,7 @@ func TestBadArgumentsOfSourcesAndFolds(t *testing.T) {
 		{"pipeline: scan: Ordered: it needs its inputs one after the other", scan(pipeline.Ordered())},
 		{"pipeline: scan: nil option", scan(nil)},
 		{"pipeline: run: Drain: nil context", func() { _ = f.Run(t.Context(), pipeline.Drain(nil)) }},
-		{"pipeline: all: Drain given twice", func() { f.All(t.Context(), drain, drain) }},
+		{"pipeline: all: Drain given twice", func() { f.All(t.Context(), []pipeline.RunOption{drain, drain}...) }},
 	} {
 		assert.Equal(t, tt.want, message(tt.build))
 	}

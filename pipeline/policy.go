@@ -67,7 +67,6 @@ func lost[T, U any](c *config, clock engine.Clock) func(T, *item[U], error) engi
 		return func(T, *item[U], error) engine.Fate { return engine.Skips }
 	case c.letters != nil:
 		return func(in T, failed *item[U], err error) engine.Fate {
-			failed.Ended = max(failed.Ended, failed.Queued)
 			c.letters(Letter{
 				Stage: c.name, Index: failed.Index, Input: in, Err: err,
 				Attempts: int(failed.Attempt), Timing: failed.Result(clock).Timing,
@@ -108,8 +107,8 @@ func (p *calls) again(ctx context.Context, made *int32, call func() error) error
 	p.retry.First()
 	for {
 		err := call()
-		if err == nil || err == engine.ErrSkip { //nolint:errorlint // it comes as it is, or not at all
-			return err
+		if err == nil {
+			return nil
 		}
 		wait, ok := p.retry.Next(err, int(*made))
 		if !ok {

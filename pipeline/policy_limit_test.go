@@ -138,6 +138,39 @@ func TestALimitThatPanicsAtTheEnd(t *testing.T) {
 	}
 }
 
+// What comes behind a limit that panics is no waiting for it.
+func TestALimitThatPanicsIsNotWaitedFor(t *testing.T) {
+	for _, s := range stages {
+		testkit.Bubble(t, func(t *testing.T) {
+			limit := waiterOf(func(context.Context) error {
+				time.Sleep(sec)
+				panic(errWithin)
+			})
+			letter := pipeline.DeadLetter(func(pipeline.Letter) { time.Sleep(time.Hour) })
+			var report pipeline.Report
+			require.NoError(t, pipeline.Map(pipeline.From(upTo(1)), same, append(slices.Clip(s.opts), pipeline.Limit(limit),
+				pipeline.OnError(letter))...).Run(t.Context(), pipeline.ReportTo(&report)))
+			st := statsOf(&report, "map")
+			assert.Less(t, st.Limited, 0.001, s.name)
+			assert.Positive(t, st.Limited)
+		})
+	}
+}
+
+// The limits of a stage are those that it was given.
+func TestLimitsAreCopied(t *testing.T) {
+	waits := 0
+	limits := []pipeline.Waiter{waiterOf(func(context.Context) error {
+		waits++
+		return nil
+	})}
+	opt := pipeline.Limit(limits...)
+	f := pipeline.Map(pipeline.From(upTo(3)), same, opt)
+	limits[0] = nil
+	require.NoError(t, f.Run(t.Context()))
+	assert.Equal(t, 3, waits)
+}
+
 // A limit that refuses in time, because it sees that it would take too long, is a failure
 // as any other.
 func TestALimitThatSeesTheDeadlineComing(t *testing.T) {
@@ -203,16 +236,19 @@ func TestTimeoutIsOfEachCall(t *testing.T) {
 	})
 }
 
-// The context of a call ends with the call.
+// The context of a call ends with the call, however that ends, and not with the run.
 func TestTheContextOfATimedCallEnds(t *testing.T) {
 	for _, s := range stages {
-		var mu sync.Mutex
-		var seen []context.Context
+		if s.workers > 1 {
+			continue // here calls follow each other
+		}
+		var last context.Context
 		keep := func(ctx context.Context, v int) (int, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			seen = append(seen, ctx)
-			switch v {
+			if last != nil {
+				assert.Equal(t, context.Canceled, last.Err(), "%s: before %d", s.name, v)
+			}
+			last = ctx
+			switch v % 5 {
 			case 1:
 				return 0, errBoom
 			case 2:
@@ -221,18 +257,22 @@ func TestTheContextOfATimedCallEnds(t *testing.T) {
 			return v, nil
 		}
 		opts := append(slices.Clip(s.opts), pipeline.Timeout(time.Hour), pipeline.OnError(pipeline.Skip))
-		require.NoError(t, pipeline.Map(pipeline.From(upTo(3)), keep, opts...).Run(t.Context()))
-		require.NoError(t, pipeline.FlatMap(pipeline.From(upTo(4)), func(ctx context.Context, v int) (iter.Seq[int], error) {
+		require.NoError(t, pipeline.Map(pipeline.From(upTo(10)), keep, opts...).Run(t.Context()))
+		last = nil
+		require.NoError(t, pipeline.FlatMap(pipeline.From(upTo(10)), func(ctx context.Context, v int) (iter.Seq[int], error) {
 			_, err := keep(ctx, v)
-			if v == 3 {
+			switch v % 5 {
+			case 3:
 				return nil, nil
+			case 4:
+				return func(yield func(int) bool) {
+					yield(v)
+					assert.NoError(t, ctx.Err(), "the sequence is part of the call")
+					panic(errWithin)
+				}, nil
 			}
 			return slices.Values([]int{1, 2}), err
 		}, opts...).Run(t.Context()))
-		require.Len(t, seen, 7)
-		for _, ctx := range seen {
-			assert.Equal(t, context.Canceled, ctx.Err(), s.name)
-		}
 	}
 }
 

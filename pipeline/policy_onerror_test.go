@@ -306,7 +306,7 @@ func TestTheTimeOfADeadLetterIsNotThatOfTheNextInput(t *testing.T) {
 					failed := 0
 					two := pipeline.FlatMap(pipeline.From(upTo(1000)).Buffer(256), evens)
 					bad := pipelinetest.Inject(same[int]).On(func(v int) bool { return v%100 == 50 }, pipelinetest.Error(errBoom)).Call
-					for r := range pipeline.Map(two, bad, append(slices.Clip(s.opts), pipeline.OnError(slow))...).Results(t.Context()) {
+					for r := range pipeline.Map(two, bad, append(slices.Clip(s.opts), pipeline.OnError(slow))...).Buffer(4096).Results(t.Context()) {
 						busy += r.Timing.Run
 						if r.Err != nil {
 							failed++
@@ -457,6 +457,29 @@ func TestFailFastGivesTheFirstFailure(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A letter that ends the goroutine also ends the sequence of a FlatMap that is fused with
+// the stage, and that is told once, as the failure of the stage.
+func TestALetterThatEndsASequence(t *testing.T) {
+	for _, last := range breakages[1:] {
+		letter := pipeline.DeadLetter(func(pipeline.Letter) { _ = last.do() })
+		fails := pipelinetest.Inject(same[int]).Always(pipelinetest.Error(errBoom)).Call
+		flow := pipeline.Map(pipeline.FlatMap(pipeline.From(upTo(5)).Buffer(4), evens), fails, pipeline.OnError(letter)).Buffer(4)
+		var lost []int
+		for r := range flow.Results(t.Context()) {
+			lost = append(lost, r.Index)
+			var failed *pipeline.StageError
+			require.ErrorAs(t, r.Err, &failed)
+			assert.Equal(t, "map", failed.Stage)
+			assert.True(t, last.is(failed.Err))
+		}
+		if last.name == "Goexit" {
+			assert.Equal(t, []int{0, 1, 2, 3, 4}, lost)
+		} else {
+			assert.Equal(t, []int{0, 0, 1, 1, 2, 2, 3, 3, 4, 4}, lost)
+		}
+	}
 }
 
 func TestErrorModeString(t *testing.T) {

@@ -88,8 +88,7 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 	return newSource("lines", once(func(g *giver[string]) error {
 		from := &untilEOF{from: r}
 		lines := bufio.NewScanner(from)
-		// The scanner counts the end of the line in, and wants one byte more than it holds.
-		lines.Buffer(nil, min(most, math.MaxInt-3)+3)
+		lines.Buffer(nil, min(most, math.MaxInt-2)+2) // the scanner counts the end of the line in
 		lines.Split(from.line)
 		for g.open() {
 			if !lines.Scan() {

@@ -314,6 +314,7 @@ func TestFromFuncIsToldOfTheEnd(t *testing.T) {
 	for _, asCause := range []bool{false, true} {
 		for _, s := range stages {
 			testkit.Bubble(t, func(t *testing.T) {
+				enough := false
 				from := func() pipeline.Flow[int] {
 					n := 0
 					return pipeline.Map(pipeline.FromFunc(func(ctx context.Context) (int, error) {
@@ -321,6 +322,9 @@ func TestFromFuncIsToldOfTheEnd(t *testing.T) {
 							return n, nil
 						}
 						<-ctx.Done()
+						if !enough {
+							assert.Equal(t, errStop, context.Cause(ctx), "that of the cancel, or of the drain")
+						}
 						if asCause {
 							return 0, fmt.Errorf("wait: %w", context.Cause(ctx))
 						}
@@ -342,6 +346,7 @@ func TestFromFuncIsToldOfTheEnd(t *testing.T) {
 				assert.ElementsMatch(t, []int{1, 2}, got)
 				assert.Equal(t, time.Second, time.Since(start))
 
+				enough = true
 				got, err = from().Take(2).Collect(t.Context())
 				require.NoError(t, err)
 				assert.ElementsMatch(t, []int{1, 2}, got)

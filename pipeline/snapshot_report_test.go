@@ -67,7 +67,7 @@ func reportSamples() map[string]pipeline.Snapshot {
 	branches := statChain(
 		stat("from:events", 0, 9, 0, 91, statCounts(0, 50_000, 0)),
 		stat("broadcast", 0, 0, 0, 0, statFrom(0), statCounts(50_000, 100_000, 0)),
-		stat("map:index", 2, 97, 3, 0, statFrom(1), statCounts(50_000, 50_000, 0), statWaits(ms, 2*ms, 380*us, 2*ms), statQueue(0, 256, 256)),
+		stat("map:index", 2, 97, 3, 0, statFrom(1), statOrdered(128), statCounts(50_000, 50_000, 0), statWaits(ms, 2*ms, 380*us, 2*ms), statQueue(0, 256, 256)),
 		stat("map:count", 2, 4, 96, 0, statFrom(1), statLanes(8), statCounts(50_000, 50_000, 0), statWaits(us, 2*us, 20*us, 40*us), statQueue(0, 1, 256)),
 		stat("tap:log", 0, 5, 95, 0, statFrom(1), statLanes(8), statCounts(50_000, 50_000, 0), statWaits(0, 0, 2*us, 4*us)),
 		stat("merge", 0, 0, 0, 0, statFrom(2, 3, 4), statCounts(150_000, 150_000, 0)),

@@ -94,44 +94,56 @@ func TestAWindowBelongsToItsReceiver(t *testing.T) {
 	}
 }
 
-// What has left the windows is not kept.
-func TestWindowsKeepNoValues(t *testing.T) {
-	pointers := func(yield func(*[1000]int) bool) {
-		for range 20 {
-			if !yield(new([1000]int)) {
-				return
+// What has been passed on is not kept, not even until the next value comes.
+func TestNoValuesAreKeptBehindTheirSlice(t *testing.T) {
+	for name, slices := range map[string]func(pipeline.Flow[*[1000]int]) pipeline.Flow[[]*[1000]int]{
+		"window": func(f pipeline.Flow[*[1000]int]) pipeline.Flow[[]*[1000]int] { return pipeline.Window(f, 4, 4) },
+		"batch":  func(f pipeline.Flow[*[1000]int]) pipeline.Flow[[]*[1000]int] { return pipeline.Batch(f, 4, 0) },
+	} {
+		var seen []weak.Pointer[[1000]int]
+		source := func(yield func(*[1000]int) bool) {
+			for range 20 {
+				if !yield(new([1000]int)) {
+					return
+				}
+				runtime.GC()
+				for i, p := range seen {
+					require.Nil(t, p.Value(), "%s: %d of %d", name, i, len(seen))
+				}
 			}
 		}
-	}
-	var seen []weak.Pointer[[1000]int]
-	for w, err := range pipeline.Window(pipeline.From(pointers), 4, 4).All(t.Context()) {
-		require.NoError(t, err)
-		runtime.GC()
-		for i, p := range seen {
-			require.Nil(t, p.Value(), "%d of %d", i, len(seen))
+		for w, err := range slices(pipeline.From(source)).All(t.Context()) {
+			require.NoError(t, err)
+			for _, p := range w[:3] { // the source itself has the last one
+				seen = append(seen, weak.Make(p))
+			}
 		}
-		for _, p := range w {
-			seen = append(seen, weak.Make(p))
-		}
+		assert.Len(t, seen, 15)
 	}
 }
 
-// A window is passed on with the value that completes it, and says when its first one came.
+// A slice is passed on with the value that completes it, and says when its first one came.
 func TestTheTimingOfAWindow(t *testing.T) {
-	testkit.Bubble(t, func(t *testing.T) {
-		const s = time.Second
-		slow := pipeline.Map(pipeline.From(timed(0, 10*s, 20*s, 30*s)), sleepFor(2*s))
-		start := time.Now()
-		var came []time.Duration
-		for r := range pipeline.Window(slow, 2, 2).Results(t.Context()) {
-			came = append(came, time.Since(start))
-			at := time.Duration(r.Index) * 10 * s
-			assert.Equal(t, at, r.Timing.Queued.Sub(start))
-			assert.Equal(t, 2*s, r.Timing.Run)
-			assert.Equal(t, 10*s, r.Timing.Wait, "up to the end of the last one")
-		}
-		assert.Equal(t, []time.Duration{12 * s, 32 * s}, came)
-	})
+	for name, slices := range map[string]func(pipeline.Flow[int]) pipeline.Flow[[]int]{
+		"window":        func(f pipeline.Flow[int]) pipeline.Flow[[]int] { return pipeline.Window(f, 2, 2) },
+		"batch":         func(f pipeline.Flow[int]) pipeline.Flow[[]int] { return pipeline.Batch(f, 2, 0) },
+		"batch, a wait": func(f pipeline.Flow[int]) pipeline.Flow[[]int] { return pipeline.Batch(f, 2, time.Hour) },
+	} {
+		testkit.Bubble(t, func(t *testing.T) {
+			const s = time.Second
+			slow := pipeline.Map(pipeline.From(timed(0, 10*s, 20*s, 30*s)), sleepFor(2*s))
+			start := time.Now()
+			var came []time.Duration
+			for r := range slices(slow).Results(t.Context()) {
+				came = append(came, time.Since(start))
+				at := time.Duration(r.Index) * 10 * s
+				assert.Equal(t, at, r.Timing.Queued.Sub(start), name)
+				assert.Equal(t, 2*s, r.Timing.Run, name)
+				assert.Equal(t, 10*s, r.Timing.Wait, "%s: up to the end of the last one", name)
+			}
+			assert.Equal(t, []time.Duration{12 * s, 32 * s}, came, name)
+		})
+	}
 }
 
 // A Goexit behind a window left it one value too long.

@@ -92,7 +92,7 @@ func TestMeterMeasuresCalls(t *testing.T) {
 	m := engine.NewMeter(engine.NewClock())
 	p := m.NewProbe()
 	for i := range int64(100) {
-		p.Ended(10, 10, 10, nil)
+		p.Ended(10, 10, 10, []error{nil, assert.AnError}[i%2])
 		if i%7 == 0 {
 			m.Read(1)
 		}
