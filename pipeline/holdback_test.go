@@ -237,15 +237,15 @@ func TestABatchIsPassedOnWhileOthersPass(t *testing.T) {
 // own, and the report says so too.
 func TestThePlanOfWhatIsHeldBack(t *testing.T) {
 	plain := pipeline.Batch(pipeline.From(upTo(9)), 7, 0).Plan().Stages
-	assert.Equal(t, []int{plain[0].Group, 0, 7 + 1}, []int{plain[1].Group, plain[1].Buffer, plain[1].Holds})
+	assert.Equal(t, []int{plain[0].Group, 0, 7}, []int{plain[1].Group, plain[1].Buffer, plain[1].Holds})
 	window := pipeline.Window(pipeline.From(upTo(9)), 7, 2).Plan().Stages[1]
 	groups := pipeline.GroupBy(pipeline.From(upTo(9)), 7, same1, sumUp).Plan().Stages[1]
-	assert.Equal(t, []int{7 + 1, 7 + 1}, []int{window.Holds, groups.Holds})
+	assert.Equal(t, []int{7, 7}, []int{window.Holds, groups.Holds})
 
 	f := pipeline.Batch(pipeline.From(upTo(9000)), 7, time.Hour)
 	timed := f.Plan().Stages
 	assert.NotEqual(t, timed[0].Group, timed[1].Group)
-	assert.Equal(t, []int{256, 256 + 2*chunk + 7 + 1}, []int{timed[1].Buffer, timed[1].Holds})
+	assert.Equal(t, []int{256, 256 + 2*chunk + 7}, []int{timed[1].Buffer, timed[1].Holds})
 	testkit.Bubble(t, func(t *testing.T) {
 		var r pipeline.Report
 		for _, err := range f.All(t.Context(), pipeline.ReportTo(&r)) {

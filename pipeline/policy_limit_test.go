@@ -198,9 +198,6 @@ func TestThrottlePaces(t *testing.T) {
 // names itself in the cause of the call's context, and of nothing else.
 func TestTimeoutIsOfEachCall(t *testing.T) {
 	eachRetriable(t, func(t *testing.T, k policied, w policiedWay) {
-		if k.name == "reduce" || k.name == "groupby" {
-			t.Skip("see t3_failing_test.go")
-		}
 		testkit.Bubble(t, func(t *testing.T) {
 			var c tries
 			start := time.Now()
