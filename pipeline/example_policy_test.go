@@ -114,18 +114,6 @@ func ExampleLimit() {
 	//  pipeline: stage map: input 2: quota is used up
 }
 
-// tick is a limit of one in a time.
-type tick struct{ *time.Ticker }
-
-func (t tick) Wait(ctx context.Context) error {
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // A service that is told to stop takes no more jobs, and finishes those that it has.
 func ExampleDrain() {
 	jobs := func(yield func(int) bool) {

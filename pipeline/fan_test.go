@@ -206,7 +206,7 @@ func TestABranchThatEndsIsThroughAtOnce(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					for v := range f.Filter(func(v int) bool { return v >= 1e6 }).All(t.Context()) {
+					for v, _ := range f.Filter(func(v int) bool { return v >= 1e6 }).All(t.Context()) {
 						got = append(got, v)
 					}
 				}()
@@ -551,7 +551,7 @@ func TestWhatGoesWrongAroundAFan(t *testing.T) {
 			out := pipelinetest.Run(t, stage, numbers(500), pipelinetest.SourcePanicsAfter(300, "dry"))
 			assert.ErrorContains(t, out.Err, "pipeline: stage from: input 300: panic: dry", name)
 			out = pipelinetest.Run(t, stage, numbers(500), pipelinetest.SourcePanicsAfter(300, "dry"), pipelinetest.Results())
-			assert.Equal(t, 300*len(fan.of(0, 2))+1, len(out.Results), name)
+			assert.Len(t, out.Results, 300*len(fan.of(0, 2))+1, name)
 			out = pipelinetest.Run(t, stage, numbers(500), pipelinetest.SinkPanicsAfter(100, "sink"))
 			assert.Equal(t, "sink", out.Panic, name)
 			out = pipelinetest.Run(t, stage, numbers(500), pipelinetest.SourceBlocksAfter(300), pipelinetest.LeaveAfter(250))

@@ -166,8 +166,8 @@ func (m *merging[T]) read() (wanted bool) {
 	if in.head.Err != nil {
 		return m.seg.wanted() && m.c.emit(&in.head)
 	}
-	if wanted, over := begin(&m.c, &in.head); over {
-		return wanted
+	if again, over := begin(&m.c, &in.head); over {
+		return again
 	}
 	wanted = m.place(i)
 	m.seg.unwinding = false

@@ -97,7 +97,7 @@ func TestMergeWaitsForAll(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for v := range pipeline.Merge(pipeline.FromChan(c), every(1, 1, 3)).All(t.Context()) {
+			for v, _ := range pipeline.Merge(pipeline.FromChan(c), every(1, 1, 3)).All(t.Context()) {
 				got = append(got, v)
 			}
 		}()
@@ -178,7 +178,7 @@ func TestMergeOrderedWaitsForEachFlow(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for v := range pipeline.MergeOrdered(isLess, every(0, 10, -1), pipeline.FromChan(c), every(3, 1, 1)).All(t.Context()) {
+			for v, _ := range pipeline.MergeOrdered(isLess, every(0, 10, -1), pipeline.FromChan(c), every(3, 1, 1)).All(t.Context()) {
 				if got = append(got, v); v == 50 {
 					break
 				}

@@ -244,7 +244,7 @@ func TestTheContextOfATimedCallEnds(t *testing.T) {
 			if last != nil {
 				assert.Equal(t, context.Canceled, last.Err(), "%s: before %d", s.name, v)
 			}
-			last = ctx
+			last = ctx //nolint:fatcontext // to look at it when its call has ended
 			switch v % 5 {
 			case 1:
 				return 0, errBoom

@@ -247,7 +247,7 @@ func contained(fn func()) (err error) {
 		returned := false
 		defer func() {
 			if !returned {
-				err = engine.Caught(recover())
+				err = engine.Caught(recover()) //nolint:revive // read behind done
 			}
 		}()
 		fn()

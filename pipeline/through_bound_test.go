@@ -13,9 +13,8 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// Through says that at most 512 items are in the hands of the pool, and the plan relies on it
-// (inPool). But what Pool.Stream holds is two queues of 256, a chunk of 64 on each side of
-// them, and one for each of its workers.
+// At most 512 items are in the hands of the pool, whatever its stream could hold, and the plan
+// relies on it.
 func TestThroughHoldsNoMoreThanItSays(t *testing.T) {
 	for _, workers := range []int{1, 4, 16} {
 		testkit.Bubble(t, func(t *testing.T) {
