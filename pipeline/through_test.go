@@ -416,7 +416,7 @@ func TestThroughBoundsWhatIsUnderWay(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					for _, _ = range f.All(ctx) {
+					for range f.All(ctx) { //nolint:errcheck // it ends with the context
 						<-ctx.Done()
 					}
 				}()
