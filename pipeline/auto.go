@@ -25,10 +25,14 @@ func tune(at site, crew resizer, meter *engine.Meter, least, most int, over <-ch
 		}
 		reading := at.Clock.Now()
 		r := meter.Read(reading)
+		// The copies of a stage in the lanes of a partition share the meter: of what it shows,
+		// this one has the share that it has of the workers.
+		share := float64(now) / float64(max(r.Workers, 1))
 		wait := t.next(measured{
-			elapsed: time.Duration(reading - since), done: int(r.Done - last.Done),
-			busy: time.Duration(r.Busy - last.Busy), blocked: time.Duration(r.Blocked - last.Blocked),
-			workers: now, waiting: r.Waiting,
+			elapsed: time.Duration(reading - since), done: int(share * float64(r.Done-last.Done)),
+			busy:    time.Duration(share * float64(r.Busy-last.Busy)),
+			blocked: time.Duration(share * float64(r.Blocked-last.Blocked)),
+			workers: now, waiting: int(share * float64(r.Waiting)),
 		})
 		last, since = r, reading
 		if n := t.workers(); n != now {

@@ -189,3 +189,20 @@ func TestAutoOfLongCalls(t *testing.T) {
 	st, _ := autoStage(t, pipeline.From(naturals), sleepFor(30*sec), 10*time.Minute, pipeline.Workers(pipeline.Auto(1, 64)))
 	assert.GreaterOrEqual(t, st.Workers, 16)
 }
+
+// The copies of a stage in the lanes of a partition find their numbers each for itself.
+func TestAutoInLanesClimbs(t *testing.T) {
+	for range 5 {
+		testkit.Bubble(t, func(t *testing.T) {
+			var r pipeline.Report
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			f := pipeline.Partition(pipeline.From(naturals), 4, func(v int) int { return v % 1024 }, sleepStage("work", sec/10, pipeline.Workers(pipeline.Auto(1, 8))))
+			go func() { done <- f.Run(ctx, pipeline.ReportTo(&r)) }()
+			time.Sleep(5 * time.Minute)
+			assert.GreaterOrEqual(t, r.Snapshot().Stages[2].Workers, 6)
+			cancel()
+			assert.ErrorIs(t, <-done, context.Canceled)
+		})
+	}
+}

@@ -198,7 +198,9 @@ func (p *planner) stats(i int, readings []engine.Reading) StageStats {
 		Wait: r.Wait, Run: r.Run,
 	}
 	if planned.Buffer > 0 { // else what its meter may show is the queue of the stage before
-		st.Queue, st.PeakQueue, st.Buffer = r.Waiting, r.Peak, planned.Buffer*planned.Copies
+		st.Buffer = planned.Buffer * planned.Copies
+		// What one worker has in hand and another one asks for is put back on top of a full queue: it is still in hand.
+		st.Queue, st.PeakQueue = min(r.Waiting, st.Buffer), min(max(r.Peak, r.Waiting), st.Buffer)
 	}
 	switch p.nodes[i].role {
 	case rolePooled:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,12 +35,12 @@ func TestReportOptionsRefuseNonsense(t *testing.T) {
 	to, told := pipeline.ReportTo(r), pipeline.Progress(func(pipeline.Snapshot) {}, sec)
 	for want, use := range map[string]func(){
 		"pipeline: run: ReportTo: nil report":                      func() { _ = f.Run(t.Context(), pipeline.ReportTo(nil)) },
-		"pipeline: collect: ReportTo given twice":                  func() { _, _ = f.Collect(t.Context(), to, to) },
+		"pipeline: collect: ReportTo given twice":                  func() { _, _ = f.Collect(t.Context(), slices.Repeat([]pipeline.RunOption{to}, 2)...) },
 		"pipeline: all: Progress: nil function":                    func() { f.All(t.Context(), pipeline.Progress(nil, sec)) },
 		"pipeline: results: Progress: every 0s: want more than 0":  func() { f.Results(t.Context(), pipeline.Progress(func(pipeline.Snapshot) {}, 0)) },
 		"pipeline: foreach: Progress: every -1s: want more than 0": func() { _ = f.ForEach(t.Context(), ignore, pipeline.Progress(func(pipeline.Snapshot) {}, -sec)) },
 		"pipeline: run: Progress given twice": func() {
-			_ = f.Run(t.Context(), told, told)
+			_ = f.Run(t.Context(), slices.Repeat([]pipeline.RunOption{told}, 2)...)
 		},
 	} {
 		assert.Equal(t, want, message(use))
