@@ -16,7 +16,12 @@ func allocs(t *testing.T, f func()) float64 {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	return testing.AllocsPerRun(50, f)
+	// What other goroutines allocate counts, too, such as those that tests before have left to end: the least is ours.
+	least := testing.AllocsPerRun(50, f)
+	for range 3 {
+		least = min(least, testing.AllocsPerRun(50, f))
+	}
+	return least
 }
 
 // One allocation for a job: its handle and all that its pool knows of it.
