@@ -206,7 +206,8 @@ func TestABranchThatEndsIsThroughAtOnce(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					for v, _ := range f.Filter(func(v int) bool { return v >= 1e6 }).All(t.Context()) {
+					for v, err := range f.Filter(func(v int) bool { return v >= 1e6 }).All(t.Context()) {
+						assert.NoError(t, err)
 						got = append(got, v)
 					}
 				}()

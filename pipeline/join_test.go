@@ -97,7 +97,8 @@ func TestMergeWaitsForAll(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for v, _ := range pipeline.Merge(pipeline.FromChan(c), every(1, 1, 3)).All(t.Context()) {
+			for v, err := range pipeline.Merge(pipeline.FromChan(c), every(1, 1, 3)).All(t.Context()) {
+				assert.NoError(t, err)
 				got = append(got, v)
 			}
 		}()
@@ -178,7 +179,8 @@ func TestMergeOrderedWaitsForEachFlow(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for v, _ := range pipeline.MergeOrdered(isLess, every(0, 10, -1), pipeline.FromChan(c), every(3, 1, 1)).All(t.Context()) {
+			for v, err := range pipeline.MergeOrdered(isLess, every(0, 10, -1), pipeline.FromChan(c), every(3, 1, 1)).All(t.Context()) {
+				assert.NoError(t, err)
 				if got = append(got, v); v == 50 {
 					break
 				}

@@ -202,7 +202,7 @@ func TestThroughAPoolThatShutsDownMeanwhile(t *testing.T) {
 		time.AfterFunc(time.Second, func() { down <- p.Shutdown(ctx) })
 		_, err = pipeline.Through(pipeline.From(naturals), p).Collect(t.Context())
 		require.ErrorIs(t, err, errStop)
-		<-down // the calls do not heed their contexts
+		require.ErrorIs(t, <-down, errStop)
 	})
 }
 
