@@ -10,24 +10,23 @@ import "sync/atomic"
 type Order[T any] struct {
 	q      *Queue[T]
 	window window
-	slots  []slot[T]
+
+	// The slots, apart by what they are of, so that what is contiguous moves as one. A
+	// slot's one may be written until its state says so, and after that under q.mu.
+	ones   []T
+	states []atomic.Uint32
 
 	// Guarded by q.mu.
+	many  [][]T   // nil until a slot needs it
 	head  uint64  // the first input whose outputs have not all been passed on
 	moved bool    // head went on since the last unlock
 	parts []*part // calls that wait to become the head
 }
 
-type slot[T any] struct {
-	state atomic.Uint32
-	one   T
-	many  []T // guarded by q.mu
-}
-
 // keptOutputs is how much room for outputs a slot keeps for its next input.
 const keptOutputs = 8
 
-// The states of a slot.
+// The states of a slot for the input at hand; see stateOf.
 const (
 	slotOpen    = iota // nothing yet
 	slotOne            // done: its output is one
@@ -70,7 +69,7 @@ func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out]
 	for n < size {
 		n *= 2
 	}
-	o := &Order[Out]{q: out, slots: make([]slot[Out], n)}
+	o := &Order[Out]{q: out, ones: make([]Out, n), states: make([]atomic.Uint32, n)}
 	o.window.size = uint64(size)
 	o.window.reopen = func() {
 		in.mu.Lock()
@@ -83,13 +82,28 @@ func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out]
 	return o
 }
 
-func (o *Order[T]) slot(seq uint64) *slot[T] { return &o.slots[seq&uint64(len(o.slots)-1)] }
+// place is where the slot of input seq is.
+func (o *Order[T]) place(seq uint64) int { return int(seq) & (len(o.states) - 1) }
+
+// mark is the state kind of the slot of input seq. It says for which lap of the window it
+// is, so that nobody has to open a slot again for the next one.
+func (o *Order[T]) mark(seq uint64, kind uint32) uint32 {
+	return uint32(seq/uint64(len(o.states)))<<2 | kind
+}
+
+// kind is in which of the states the slot of input seq is.
+func (o *Order[T]) kind(seq uint64) uint32 {
+	if kind := o.states[o.place(seq)].Load() ^ o.mark(seq, 0); kind <= slotDone {
+		return kind
+	}
+	return slotOpen // what is there is of the lap before
+}
 
 // Put sets the one output of input seq; it copies v.
 func (o *Order[T]) Put(seq uint64, v *T) {
-	s := o.slot(seq)
-	s.one = *v
-	s.state.Store(slotOne)
+	at := o.place(seq)
+	o.ones[at] = *v
+	o.states[at].Store(o.mark(seq, slotOne))
 	if o.q.hungry.Load() {
 		o.Flush()
 	}
@@ -100,9 +114,12 @@ func (o *Order[T]) Put(seq uint64, v *T) {
 // waits until all earlier inputs are through, and reports that it did. p is the
 // caller's own, with a wake channel that holds one token.
 func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
-	q, s := o.q, o.slot(seq)
+	q, at := o.q, o.place(seq)
 	q.mu.Lock()
-	for len(s.many) == MaxChunk {
+	if o.many == nil {
+		o.many = make([][]T, len(o.states))
+	}
+	for len(o.many[at]) == MaxChunk {
 		p.seq = seq
 		o.parts = append(o.parts, p)
 		q.unlock(nil)
@@ -116,8 +133,8 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 		}
 		q.mu.Lock()
 	}
-	s.many = append(s.many, *v)
-	s.state.Store(slotGrowing)
+	o.many[at] = append(o.many[at], *v)
+	o.states[at].Store(o.mark(seq, slotGrowing))
 	o.releaseLocked()
 	q.unlock(q.balanceLocked(q.items.size > 0))
 	return waited
@@ -125,7 +142,7 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 
 // Finish says that input seq has no outputs beyond those of PutPart.
 func (o *Order[T]) Finish(seq uint64) {
-	o.slot(seq).state.Store(slotDone)
+	o.states[o.place(seq)].Store(o.mark(seq, slotDone))
 	if o.q.hungry.Load() {
 		o.Flush()
 	}
@@ -144,42 +161,63 @@ func (o *Order[T]) Flush() {
 func (o *Order[T]) releaseLocked() {
 	q := o.q
 	from := o.head
-	for q.items.size < q.limit {
-		s := o.slot(o.head)
-		state := s.state.Load()
-		if state == slotOpen {
-			break
-		}
-		if state == slotOne {
-			if !q.void.Load() {
-				q.items.push(s.one)
-			}
-			var zero T
-			s.one = zero
-		} else {
-			n := min(q.limit-q.items.size, len(s.many))
-			if q.void.Load() {
-				n = len(s.many) // what vanishes needs no room, and nobody comes again for the rest
-			}
-			q.admitLocked(s.many[:n])
-			left := copy(s.many, s.many[n:])
-			clear(s.many[left:])
-			s.many = s.many[:left]
-			if state == slotGrowing || left > 0 {
-				break
-			}
-			if cap(s.many) > keptOutputs {
-				s.many = nil
+	for through := true; through && q.items.size < q.limit; {
+		switch kind := o.kind(o.head); kind {
+		case slotOpen:
+			through = false
+		case slotOne:
+			o.releaseOnesLocked()
+		default:
+			if through = o.releaseManyLocked(kind == slotDone); through {
+				o.head++
 			}
 		}
-		s.state.Store(slotOpen)
-		o.head++
 	}
 	q.peak = max(q.peak, q.items.size)
 	if o.head != from {
 		o.moved = true
 		o.window.passed.Store(o.head)
 	}
+}
+
+// releaseOnesLocked passes on the slots from the head that have one output each, as far as
+// they lie side by side.
+func (o *Order[T]) releaseOnesLocked() {
+	q, at := o.q, o.place(o.head)
+	n, most := 1, min(q.limit-q.items.size, len(o.states)-at)
+	for n < most && o.states[at+n].Load() == o.mark(o.head, slotOne) {
+		n++
+	}
+	ready := o.ones[at : at+n]
+	if !q.void.Load() {
+		q.items.pushAll(ready)
+	}
+	clear(ready)
+	o.head += uint64(n)
+}
+
+// releaseManyLocked passes on what the slot at the head has got so far, and reports
+// whether that was all of it. done says that no more will come.
+func (o *Order[T]) releaseManyLocked(done bool) bool {
+	if o.many == nil {
+		return done
+	}
+	q, many := o.q, &o.many[o.place(o.head)]
+	n := min(q.limit-q.items.size, len(*many))
+	if q.void.Load() {
+		n = len(*many) // what vanishes needs no room, and nobody comes again for the rest
+	}
+	q.admitLocked((*many)[:n])
+	left := copy(*many, (*many)[n:])
+	clear((*many)[left:])
+	*many = (*many)[:left]
+	if left > 0 || !done {
+		return false
+	}
+	if cap(*many) > keptOutputs {
+		*many = nil
+	}
+	return true
 }
 
 // movedLocked returns what has to be woken since the head went on: the takers
@@ -191,7 +229,7 @@ func (o *Order[T]) movedLocked() (w *window, p *part) {
 	}
 	o.moved = false
 	for i, at := range o.parts {
-		if at.seq == o.head && len(o.slot(at.seq).many) < MaxChunk {
+		if at.seq == o.head && len(o.many[o.place(at.seq)]) < MaxChunk {
 			o.parts = append(o.parts[:i], o.parts[i+1:]...)
 			return w, at
 		}

@@ -27,7 +27,7 @@ func TestAVoidQueueTakesAllOfAnOrderedStage(t *testing.T) {
 		order.Finish(0)
 		out.Void()
 		require.EqualValues(t, 2, order.window.passed.Load(), "limit %d", limit)
-		require.Empty(t, order.slots[0].many, "nothing is kept")
+		require.Empty(t, order.many[0], "nothing is kept")
 		waiting, _ := out.Depth()
 		require.Zero(t, waiting)
 	}
