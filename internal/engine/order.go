@@ -14,7 +14,7 @@ type Order[T any] struct {
 	// The slots, apart by what they are of, so that what is contiguous moves as one. A
 	// slot's one may be written until its state says so, and after that under q.mu.
 	ones   []T
-	states []atomic.Uint32
+	states []released
 
 	// Guarded by q.mu.
 	many  [][]T   // nil until a slot needs it
@@ -69,7 +69,7 @@ func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out]
 	for n < size {
 		n *= 2
 	}
-	o := &Order[Out]{q: out, ones: make([]Out, n), states: make([]atomic.Uint32, n)}
+	o := &Order[Out]{q: out, ones: make([]Out, n), states: make([]released, n)}
 	o.window.size = uint64(size)
 	o.window.reopen = func() {
 		in.mu.Lock()
@@ -99,11 +99,15 @@ func (o *Order[T]) kind(seq uint64) uint32 {
 	return slotOpen // what is there is of the lap before
 }
 
-// Put sets the one output of input seq; it copies v.
-func (o *Order[T]) Put(seq uint64, v *T) {
-	at := o.place(seq)
-	o.ones[at] = *v
-	o.states[at].Store(o.mark(seq, slotOne))
+// Place is where the one output of input seq goes with Lay.
+func (o *Order[T]) Place(seq uint64) *T { return &o.ones[o.place(seq)] }
+
+// Lay says that the one output of input seq is in its Place. As with [Outbox.Lay] the
+// caller makes an atomic change after it, and then calls Look.
+func (o *Order[T]) Lay(seq uint64) { o.states[o.place(seq)].Release(o.mark(seq, slotOne)) }
+
+// Look passes on what was laid if a taker is idle.
+func (o *Order[T]) Look() {
 	if o.q.hungry.Load() {
 		o.Flush()
 	}
@@ -140,13 +144,8 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 	return waited
 }
 
-// Finish says that input seq has no outputs beyond those of PutPart.
-func (o *Order[T]) Finish(seq uint64) {
-	o.states[o.place(seq)].Store(o.mark(seq, slotDone))
-	if o.q.hungry.Load() {
-		o.Flush()
-	}
-}
+// Finish says that input seq has no outputs beyond those of PutPart. It is as Lay.
+func (o *Order[T]) Finish(seq uint64) { o.states[o.place(seq)].Release(o.mark(seq, slotDone)) }
 
 // Flush passes on what is contiguous at the head, as far as there is room.
 func (o *Order[T]) Flush() {

@@ -30,13 +30,13 @@ func (s *shuffler) Handle(t *Taker[int], v *int) {
 		n = 500 // more than any buffer holds
 	}
 	if n == 1 {
-		s.order.Put(t.Seq(), &[2]int{*v, 0})
+		put(s.order, t.Seq(), &[2]int{*v, 0})
 		return
 	}
 	for i := range n {
 		s.order.PutPart(s.p, t.Seq(), &[2]int{*v, i})
 	}
-	s.order.Finish(t.Seq())
+	finish(s.order, t.Seq())
 }
 
 func TestOrderedOutputsAreInTheOrderOfInputs(t *testing.T) {
@@ -90,4 +90,16 @@ func TestOrderedOutputsAreInTheOrderOfInputs(t *testing.T) {
 			require.Len(t, got, at)
 		}
 	}
+}
+
+// put and finish are Lay and Finish for a handler that does not begin with Look.
+func put[T any](o *Order[T], seq uint64, v *T) {
+	*o.Place(seq) = *v
+	o.Lay(seq)
+	o.Flush()
+}
+
+func finish[T any](o *Order[T], seq uint64) {
+	o.Finish(seq)
+	o.Flush()
 }

@@ -32,13 +32,13 @@ func (f *forker) Handle(t *Taker[int], v *int) {
 	}
 	n := forks(*v)
 	if n == 1 {
-		f.order.Put(t.Seq(), &[3]int{f.stage, *v, 0})
+		put(f.order, t.Seq(), &[3]int{f.stage, *v, 0})
 		return
 	}
 	for i := range n {
 		f.order.PutPart(f.p, t.Seq(), &[3]int{f.stage, *v, i})
 	}
-	f.order.Finish(t.Seq())
+	finish(f.order, t.Seq())
 }
 
 func forks(v int) int {
@@ -174,7 +174,7 @@ type passer struct{ order *Order[[3]int] }
 func (p passer) Begin(*Taker[[3]int])                  {}
 func (p passer) Failed(*Taker[[3]int], *[3]int, error) {}
 func (p passer) End() int64                            { p.order.Flush(); return 0 }
-func (p passer) Handle(t *Taker[[3]int], v *[3]int)    { p.order.Put(t.Seq(), v) }
+func (p passer) Handle(t *Taker[[3]int], v *[3]int)    { put(p.order, t.Seq(), v) }
 
 // Who always has something ready does not keep the others from a small queue: all get
 // their turns, whether they are ordered stages or plain producers.
@@ -189,7 +189,7 @@ func TestRoomIsGivenInTurns(t *testing.T) {
 				order := NewOrder(in, out, 1<<10)
 				wg.Go(func() {
 					for seq := range uint64(1 << 10) {
-						order.Put(seq, &[3]int{stage})
+						put(order, seq, &[3]int{stage})
 					}
 					order.Flush()
 				})
@@ -259,5 +259,5 @@ func (k *ticker) Failed(*Taker[int], *int, error) {}
 func (k *ticker) End() int64                      { k.order.Flush(); return 0 }
 func (k *ticker) Handle(t *Taker[int], _ *int) {
 	k.calls.Add(1)
-	k.order.Put(t.Seq(), &[3]int{k.stage})
+	put(k.order, t.Seq(), &[3]int{k.stage})
 }

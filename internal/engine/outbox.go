@@ -1,7 +1,5 @@
 package engine
 
-import "sync/atomic"
-
 // Outbox is one producer's end of a [Queue]. It holds items back so that many
 // go in under one lock, yet holds none from a taker that has nothing to do:
 // what is published can be fetched by the queue while the producer is busy
@@ -12,7 +10,7 @@ type Outbox[T any] struct {
 	used int // the owner's own count of what is in buf
 
 	// published is used, for those who hold q.mu: buf[taken:published] is ready.
-	published atomic.Int64
+	published released
 
 	_ [cacheLine]byte
 
@@ -61,12 +59,30 @@ func (b *Outbox[T]) Put(v *T) (waited bool) {
 	if b.used == len(b.buf) {
 		return b.Flush()
 	}
-	b.published.Store(int64(b.used))
+	b.published.Store(uint32(b.used))
 	if b.q.hungry.Load() {
 		return b.Flush()
 	}
 	return false
 }
+
+// Place is where the next item goes with Lay: the owner fills it there.
+func (b *Outbox[T]) Place() *T { return &b.buf[b.used] }
+
+// Lay is Put of what is in Place, for an owner that then makes an atomic change, calls
+// Look, and does nothing between the three that takes time: its change publishes the
+// item, and together they cost half of what Put does.
+func (b *Outbox[T]) Lay() (waited bool) {
+	b.used++
+	if b.used == len(b.buf) {
+		return b.Flush()
+	}
+	b.published.Release(uint32(b.used))
+	return false
+}
+
+// Look hands on what was laid if a taker is idle.
+func (b *Outbox[T]) Look() (waited bool) { return b.q.hungry.Load() && b.Flush() }
 
 // Flush hands on all that is held back, and waits for room if it has to.
 func (b *Outbox[T]) Flush() (waited bool) {
@@ -75,7 +91,7 @@ func (b *Outbox[T]) Flush() (waited bool) {
 	}
 	q := b.q
 	q.mu.Lock()
-	b.published.Store(int64(b.used))
+	b.published.Store(uint32(b.used))
 	b.moveLocked()
 	if b.taken < b.used {
 		b.served = false

@@ -165,6 +165,7 @@ func blockedIf(waits bool) Mode {
 // the run is over.
 func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	s := w.stage
+	w.look()
 	w.probe.Came()
 	if it.Err != nil {
 		var none Out
@@ -199,24 +200,30 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		v, err = w.mapAgain(it.Value)
 	}
 	w.calling = false
-	out := Item[Out]{
-		Value: v, Index: it.Index, Queued: it.Queued, Ended: it.Ended, Run: it.Run,
-		Attempt: w.calls, Worker: w.id,
-	}
+	calls := w.calls
+	run, ended := it.Run, it.Ended
 	if s.Scope.Timed {
 		begun := w.mark
-		w.lap(&out.Run, &out.Ended)
+		w.lap(&run, &ended)
 		w.probe.Ended(max(it.Ended, it.Queued), begun, w.mark, err)
 	}
 	if s.Calls != nil {
-		out.Attempt = s.Calls(w.ctx)
+		calls = s.Calls(w.ctx)
 	}
 	switch err {
 	case nil:
-		w.emit(t, &out)
+		out := w.place(t)
+		out.Value, out.Err, out.Index = v, nil, it.Index
+		out.Queued, out.Ended, out.Run = it.Queued, ended, run
+		out.Attempt, out.Worker = calls, w.id
+		w.lay(t)
 	case ErrSkip: //nolint:errorlint // it comes as it is, or not at all
 		w.finish(t)
 	default:
+		out := Item[Out]{
+			Value: v, Index: it.Index, Queued: it.Queued, Ended: ended, Run: run,
+			Attempt: calls, Worker: w.id,
+		}
 		w.fail(t, it, &out, err)
 	}
 }
@@ -333,15 +340,53 @@ func (w *worker[In, Out]) lap(run, ended *int64) {
 	*ended, w.mark = now, now
 }
 
+// look passes on what earlier items have left if somebody is idle behind the stage. Each
+// item begins with it: what was laid must not wait for the call that comes now.
+func (w *worker[In, Out]) look() {
+	waited := false
+	if w.box != nil {
+		waited = w.box.Look()
+	} else {
+		w.order.Look()
+	}
+	w.resume(waited)
+}
+
+// place is where the only output of the item at hand goes, to be laid there.
+func (w *worker[In, Out]) place(t *Taker[Item[In]]) *Item[Out] {
+	if w.box != nil {
+		return w.box.Place()
+	}
+	return w.order.Place(t.Seq())
+}
+
+// lay passes on what is in place. The change that publishes it is that of the next
+// Claim, and look comes behind that; or End.
+func (w *worker[In, Out]) lay(t *Taker[Item[In]]) {
+	w.probe.Went()
+	if w.box != nil {
+		w.resume(w.box.Lay())
+	} else {
+		w.order.Lay(t.Seq())
+	}
+}
+
+// resume goes on after time was spent, or not, on waiting for room.
+func (w *worker[In, Out]) resume(waited bool) {
+	if waited {
+		w.mark = w.stage.Scope.Clock.Now()
+	}
+}
+
 // emit passes on the only, or the last, output of the item at hand.
 func (w *worker[In, Out]) emit(t *Taker[Item[In]], out *Item[Out]) {
-	if w.order != nil && !w.parts {
-		w.probe.Went()
-		w.order.Put(t.Seq(), out)
+	if w.parts {
+		w.emitPart(t, out)
+		w.finish(t)
 		return
 	}
-	w.emitPart(t, out)
-	w.finish(t)
+	*w.place(t) = *out
+	w.lay(t)
 }
 
 // emitPart passes on one output of several.
@@ -357,9 +402,7 @@ func (w *worker[In, Out]) emitPart(t *Taker[Item[In]], out *Item[Out]) {
 		w.parts = true
 		waited = w.order.PutPart(w.part, t.Seq(), out)
 	}
-	if waited {
-		w.mark = w.stage.Scope.Clock.Now()
-	}
+	w.resume(waited)
 }
 
 // finish says that the item at hand has no more outputs, or none. In an ordered
