@@ -55,16 +55,17 @@ func (s *batched[T]) feed(at site, q *engine.Queue[item[[]T]], done func()) {
 }
 
 func (s *batched[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
-	b := &batch[T]{seg: seg, size: s.size, emit: outgoing(seg, emit)}
+	b := &batch[T]{seg: seg, size: s.size, emit: emit}
+	add := collecting(seg, b.add, &b.emit)
 	if s.maxWait > 0 {
-		s.driveTimed(b)
+		s.driveTimed(b, add)
 		return
 	}
-	seg.and(b.last, func() { s.up.drive(seg.up(0), incoming(seg, b.add)) })
+	seg.and(b.last, func() { s.up.drive(seg.up(0), add) })
 }
 
 // driveTimed is drive with one goroutine that owns buffer, timer and last flush.
-func (s *batched[T]) driveTimed(b *batch[T]) {
+func (s *batched[T]) driveTimed(b *batch[T], add func(*item[T]) bool) {
 	seg := b.seg
 	q := engine.NewQueue[item[T]](seg.Clock, s.buffer)
 	if m := seg.meter(); m != nil {
@@ -72,7 +73,6 @@ func (s *batched[T]) driveTimed(b *batch[T]) {
 	}
 	s.up.feed(seg.site.up(0), q, q.Close)
 	t := q.NewTaker()
-	add := incoming(seg, b.add)
 	timer := time.NewTimer(s.maxWait)
 	timer.Stop()
 	seg.drain = t.Drain

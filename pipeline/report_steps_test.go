@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
@@ -42,6 +43,22 @@ func TestReportOfBatch(t *testing.T) {
 	)
 	assert.Equal(t, 256, s.Stages[1].Buffer)
 	holdsBack(t, s, "from")
+}
+
+// What it takes to gather is the step's own time, and not the source's.
+func TestReportOfTheTimeToGather(t *testing.T) {
+	type large [1 << 16]byte
+	for kind, flow := range map[string]pipeline.Flow[[]large]{
+		"batch":  pipeline.Batch(pipeline.FromSlice(make([]large, 1000)), 100, 0),
+		"window": pipeline.Window(pipeline.FromSlice(make([]large, 1000)), 100, 100),
+	} {
+		var report pipeline.Report
+		require.NoError(t, flow.Run(t.Context(), pipeline.ReportTo(&report)))
+		stages := report.Snapshot().Stages
+		assert.Equal(t, kind, stages[1].Kind)
+		assert.Greater(t, stages[1].Busy, 0.2, "%s\n%s", kind, report.String())
+		assert.Less(t, stages[0].Starved, 0.2, "%s\n%s", kind, report.String())
+	}
 }
 
 func TestReportOfStepsThatGather(t *testing.T) {

@@ -96,6 +96,26 @@ func incoming[T any](seg *segment, take func(*item[T]) bool) func(*item[T]) bool
 	}
 }
 
+// collecting is incoming and outgoing for a step that has no function to be busy with,
+// but work of its own: the time until it emits something is its busy time.
+func collecting[T, U any](seg *segment, take func(*item[T]) bool, emit *func(*item[U]) bool) func(*item[T]) bool {
+	*emit = outgoing(seg, *emit)
+	p, in, out := seg.probe, incoming(seg, take), *emit
+	if p == nil {
+		return in
+	}
+	*emit = func(it *item[U]) bool {
+		p.Switch(engine.Idle, seg.Clock.Now())
+		return out(it)
+	}
+	return func(it *item[T]) bool {
+		p.Switch(engine.Busy, seg.Clock.Now())
+		wanted := in(it)
+		p.Switch(engine.Idle, seg.Clock.Now())
+		return wanted
+	}
+}
+
 // thread is what the fused steps of one goroutine share in a run.
 type thread struct {
 	// mark is the clock reading at the end of the last call, which is the

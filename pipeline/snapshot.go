@@ -43,8 +43,8 @@ type StageStats struct {
 	Dead    uint64 // of Errors, those that went to a DeadLetter
 
 	// What its workers did with their time, as shares of it from 0 to 1 that add up to 1, or are all 0 if no time has
-	// passed and for a stage that hands over without a goroutine of its own: in calls; waiting for input; waiting for
-	// room behind it; waiting for a Limit. For a fused stage, time in the stages of its group before it counts as
+	// passed and for a stage that hands over without a goroutine of its own: in calls, or gathering a Batch or Window;
+	// waiting for input; waiting for room behind it; waiting for a Limit. For a fused stage, time in the stages of its group before it counts as
 	// starved, and in those behind it as blocked.
 	Busy, Starved, Blocked, Limited float64
 

@@ -48,13 +48,14 @@ func (s *windowed[T]) feed(at site, q *engine.Queue[item[[]T]], done func()) {
 }
 
 func (s *windowed[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
-	w := &sliding[T]{size: s.size, step: s.step, emit: outgoing(seg, emit)}
+	w := &sliding[T]{size: s.size, step: s.step, emit: emit}
+	add := collecting(seg, w.add, &w.emit)
 	last := func() {
 		if w.fresh > 0 && !w.ended && seg.wanted() {
 			w.pass()
 		}
 	}
-	seg.and(last, func() { s.up.drive(seg.up(0), incoming(seg, w.add)) })
+	seg.and(last, func() { s.up.drive(seg.up(0), add) })
 }
 
 // sliding is a Window in a run.

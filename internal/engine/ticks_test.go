@@ -101,6 +101,14 @@ func TestTicksThatJump(t *testing.T) {
 	}
 }
 
+// A counter that is behind the last comparison tells nothing.
+func TestTicksThatWentBack(t *testing.T) {
+	c := ownTicks(t)
+	c.now()
+	c.first += 100 * c.stale
+	assert.Less(t, apart(c).Abs(), 5*time.Microsecond)
+}
+
 func TestTicksThatMakeNoSense(t *testing.T) {
 	at := time.Now()
 	later := at.Add(time.Second)
