@@ -296,7 +296,7 @@ func TestPlanOfAFlow(t *testing.T) {
 			{Name: "ids", Kind: "from", Group: group, Copies: 1},
 			{
 				Name: "fetch", Kind: "map", From: []int{at}, Group: group + 1, Workers: 8, MaxWorkers: 8, Copies: 1, Ordered: true,
-				Window: 512, Buffer: 32, Policies: []string{"retry 3", "timeout 5s", "limit", "skip errors"},
+				Window: 1024, Buffer: 32, Policies: []string{"retry 3", "timeout 5s", "limit", "skip errors"},
 			},
 			{Name: "through", Kind: "through", From: []int{at + 1}, Group: group + 2, Copies: 1, Buffer: 256, Policies: []string{"dead letters"}},
 			{
@@ -328,7 +328,7 @@ func TestWhatThePlanHolds(t *testing.T) {
 		"a flatmap at one beside":                  {[]int{1, 1, 1, 0}, pipeline.FlatMap(pipeline.FlatMap(from, flat), flat).Plan()},
 		"queue, producer, workers":                 {[]int{1, 100 + 64 + 3*64, 100 + 64}, pooled(from, 3, 100).Plan()},
 		"small chunks":                             {[]int{1, 5 + 5 + 3*5, 5 + 5}, pooled(from, 3, 5).Plan()},
-		"window":                                   {[]int{1, 100 + 64 + 3*64, 100 + 64}, pooled(from, 3, 100, pipeline.Ordered()).Plan()},
+		"window":                                   {[]int{1, 100 + 64 + 3*128, 100 + 64}, pooled(from, 3, 100, pipeline.Ordered()).Plan()},
 		"smaller window":                           {[]int{1, 100 + 64 + 3, 100 + 64}, pooled(from, 3, 100, pipeline.Ordered(3)).Plan()},
 		"the largest window":                       {[]int{1, 1 + 1 + 65536, 1 + 1}, pooled(from, 1, 1, pipeline.Ordered(1<<30)).Plan()},
 		"pools hold back in hand":                  {[]int{1, 5 + 5 + 2*5, 100 + 3*64, 100 + 64}, pooled(pooled(from, 2, 5), 3, 100).Plan()},

@@ -45,7 +45,7 @@ const (
 
 	// windowPerWorker keeps an ordered stage busy behind a slow head: as many
 	// inputs a worker may be done and wait for it.
-	windowPerWorker = 64
+	windowPerWorker = 128
 	fullWindow      = 4096 // but not beyond it, except for one a worker
 )
 
@@ -106,7 +106,7 @@ func Auto(least, most int) AutoRange { return AutoRange{least, most} }
 // window bounds how many inputs are in the stage at once, in flight and finished
 // but waiting for an earlier one, so that a slow input cannot make the rest pile
 // up; it must not be below the number of workers, and counts as 65,536 above that.
-// The default is 64 a worker up to 4,096, and at least one a worker. A stage
+// The default is 128 a worker up to 4,096, and at least one a worker. A stage
 // without workers is in order anyway.
 func Ordered(window ...int) StageOption {
 	return func(c *config) {
