@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"runtime"
+	"time"
+
+	"github.com/millstream-go/millstream/benchmarks/scenario"
+	"github.com/millstream-go/millstream/benchmarks/subject"
+)
+
+// claim is something that the README says about speed: that ours is ahead of theirs, by this factor or about it.
+type claim struct {
+	scenario, ours, theirs string
+	ahead                  float64
+	processors             int // that it takes at least for the claim to hold
+}
+
+// claims are what the short mode checks. A figure is the ratio of a full run; see results.
+var claims = []claim{
+	{"flow/3x4/any/noop", subject.Name, "rill", 20, 1},
+	{"flow/3x4/any/noop", subject.Name, "channels", 8, 1},
+	{"flow/3x4/ordered/noop", subject.Name, "rill", 30, 1},
+	{"flow/3x4/any/1us", subject.Name, "loop", 1.85, 2},
+	{"map/noop", subject.Name, "conc/iter", 10, 1},
+	{"submit/noop", subject.Name, "conc/pool", 4, 1},
+	{"submit/noop", subject.Name, "ants", 6, 1},
+	{"submit/noop", subject.Name, "pond/result", 10, 1},
+	{"do/1/noop", subject.Name, "tunny", 15, 1},
+}
+
+// margin is how much of a lead has to be there in the short mode. The rounds are short and the machine is one that others
+// use at the same time, of another make and with another number of processors: half of a lead has been seen to go by that,
+// and a change that costs three quarters of one is no noise.
+const margin = 0.25
+
+// least is the ratio below which a claim has failed.
+func (c claim) least() float64 { return 1 + margin*(c.ahead-1) }
+
+const (
+	shortRounds   = 5
+	shortenBy     = 4 // a quarter of the time for a round
+	shortAttempts = 3 // a claim fails if it does in all of them: what disturbs a second is gone in the next
+)
+
+// runShort checks that all subjects do the work of all scenarios, and that the claims hold.
+func runShort(match *regexp.Regexp, stdout, stderr io.Writer) error {
+	start := time.Now()
+	runs, err := allDoTheWork(match)
+	fmt.Fprintf(stdout, "%d runs of all subjects on all scenarios, with the right counts, sums and order: %s\n", runs, since(start))
+	failed := []error{err}
+	for _, c := range claims {
+		if !match.MatchString(c.scenario+"/"+c.ours) || !match.MatchString(c.scenario+"/"+c.theirs) {
+			continue
+		}
+		if runtime.GOMAXPROCS(0) < c.processors {
+			fmt.Fprintf(stdout, "skip  %s: needs %d processors\n", c.scenario, c.processors)
+			continue
+		}
+		failed = append(failed, c.check(stdout))
+	}
+	fmt.Fprintf(stderr, "took %s\n", since(start))
+	return errors.Join(failed...)
+}
+
+// allDoTheWork runs each subject once on a few inputs of each scenario, and returns how many runs that were.
+func allDoTheWork(match *regexp.Regexp) (int, error) {
+	runs := 0
+	var failed []error
+	for _, s := range scenario.All() {
+		s = s.Scaled(10_000)
+		n := 100
+		switch {
+		case s.Inputs > 0:
+			n = s.Inputs
+		case s.Work.Name == "sleep":
+			n = 2
+		}
+		for _, sub := range subject.All() {
+			if !s.Takes(sub) || !match.MatchString(s.Name()+"/"+sub.Name) {
+				continue
+			}
+			_, err := s.Run(sub, n)
+			failed = append(failed, err)
+			runs++
+		}
+	}
+	return runs, errors.Join(failed...)
+}
+
+// check measures the two beside each other, up to three times as long as the claim does not hold.
+func (c claim) check(stdout io.Writer) error {
+	var ratio float64
+	for range shortAttempts {
+		var err error
+		if ratio, err = c.measure(); err != nil {
+			return err
+		}
+		if ratio >= c.least() {
+			fmt.Fprintf(stdout, "ok    %s: %s ahead of %s, said to be %.3g times, at least %.3g\n", c.scenario, times(ratio), c.theirs, c.ahead, c.least())
+			return nil
+		}
+	}
+	err := fmt.Errorf("%s: %s ahead of %s, which is below %.3g; it is said to be %.3g times", c.scenario, times(ratio), c.theirs, c.least(), c.ahead)
+	fmt.Fprintf(stdout, "FAIL  %v\n", err)
+	return err
+}
+
+// measure returns the median of how many times as long theirs takes as ours, round by round.
+func (c claim) measure() (float64, error) {
+	s, field, err := c.field()
+	if err != nil {
+		return 0, err
+	}
+	var inputs [2]int
+	for i, sub := range field {
+		if inputs[i], err = s.Calibrate(sub, shortenBy); err != nil {
+			return 0, err
+		}
+	}
+	var ratios []float64
+	for range shortRounds {
+		var ns [2]float64
+		for i, sub := range field {
+			m, err := s.Run(sub, inputs[i])
+			if err != nil {
+				return 0, err
+			}
+			ns[i], _, _ = m.PerItem()
+		}
+		ratios = append(ratios, ns[1]/ns[0])
+	}
+	return median(ratios), nil
+}
+
+// field finds the scenario and the two subjects.
+func (c claim) field() (scenario.Scenario, [2]subject.Subject, error) {
+	var field [2]subject.Subject
+	for _, sub := range subject.All() {
+		switch sub.Name {
+		case c.ours:
+			field[0] = sub
+		case c.theirs:
+			field[1] = sub
+		}
+	}
+	for _, s := range scenario.All() {
+		if s.Name() == c.scenario && s.Takes(field[0]) && s.Takes(field[1]) {
+			return s, field, nil
+		}
+	}
+	return scenario.Scenario{}, field, fmt.Errorf("no scenario %q for %s and %s", c.scenario, c.ours, c.theirs)
+}
