@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -31,7 +30,7 @@ func writeCharts(rep *report, dir string) error {
 		if !charted(s) || len(s.Rows) == 0 {
 			continue
 		}
-		if err := save(barChart(rep, s), barHeight(s), filepath.Join(dir, chartName(s))); err != nil {
+		if err := save(rep, barChart(s), barHeight(s), filepath.Join(dir, chartName(s))); err != nil {
 			return err
 		}
 	}
@@ -39,22 +38,23 @@ func writeCharts(rep *report, dir string) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	return save(overviewChart(rep, lines), vg.Length(len(lines))*24+120, filepath.Join(dir, "overview.svg"))
+	return save(rep, overviewChart(lines), vg.Length(len(lines))*24+110, filepath.Join(dir, "overview.svg"))
 }
 
 const width = 760 // points
 
-// newPlot is an empty chart with our colours, and below it where the figures are from.
-func newPlot(rep *report, title, axis string) *plot.Plot {
+// sans is the font that text is measured with. The page shows it in whatever sans-serif font it has.
+var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
+
+// newPlot is an empty chart with our colours.
+func newPlot(title, axis string) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = paper
-	sans := font.Font{Typeface: "Liberation", Variant: "Sans"}
 	p.Title.Text = title
 	p.Title.TextStyle.Font, p.Title.TextStyle.Color = font.From(sans, 14), ink
 	p.Title.Padding = vg.Points(8)
-	p.X.Label.Text = axis + "\n" + fmt.Sprintf("%s, %s, %s; %s, commit %s", rep.Host.CPU, cores(rep.Host.Cores), rep.Host.Go, rep.Date, rep.Host.Commit) +
-		"\n" + rep.Command
-	p.X.Label.TextStyle.Font, p.X.Label.TextStyle.Color = font.From(sans, 9), ink
+	p.X.Label.Text = axis
+	p.X.Label.TextStyle.Font, p.X.Label.TextStyle.Color = font.From(sans, 10), ink
 	p.X.Label.Padding = vg.Points(4)
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Tick.Label.Font, a.Tick.Label.Color = font.From(sans, 10), ink
@@ -65,15 +65,8 @@ func newPlot(rep *report, title, axis string) *plot.Plot {
 	return p
 }
 
-func cores(n int) string {
-	if n == 1 {
-		return "1 core"
-	}
-	return fmt.Sprintf("%d cores", n)
-}
-
 // barChart compares the subjects of a scenario, the fastest one on top.
-func barChart(rep *report, s *scenarioResult) *plot.Plot {
+func barChart(s *scenarioResult) *plot.Plot {
 	axis := "ns an item, less is better"
 	slowest, fastest := 0.0, math.Inf(1)
 	for _, r := range s.Rows {
@@ -85,7 +78,7 @@ func barChart(rep *report, s *scenarioResult) *plot.Plot {
 		axis += " (logarithmic)"
 		b.base = fastest / 2
 	}
-	p := newPlot(rep, s.Title, axis)
+	p := newPlot(s.Title, axis)
 	p.Add(b)
 	p.X.Min, p.X.Max = b.base, slowest*1.12
 	if logarithmic {
@@ -102,10 +95,10 @@ func barChart(rep *report, s *scenarioResult) *plot.Plot {
 	return p
 }
 
-func barHeight(s *scenarioResult) vg.Length { return vg.Length(len(s.Rows))*barWidth + 110 }
+func barHeight(s *scenarioResult) vg.Length { return vg.Length(len(s.Rows))*barWidth + 105 }
 
 // overviewChart has a line for each scenario.
-func overviewChart(rep *report, lines strips) *plot.Plot {
+func overviewChart(lines strips) *plot.Plot {
 	low, high := 0.5, 2.0
 	labels := make([]string, len(lines))
 	for i, line := range lines {
@@ -114,11 +107,11 @@ func overviewChart(rep *report, lines strips) *plot.Plot {
 			low, high = min(low, d.times), max(high, d.times)
 		}
 	}
-	p := newPlot(rep, "What others take, as a multiple of what Millstream takes",
-		"left of the line: faster than Millstream; right: slower (logarithmic). Blue: libraries, the best one named. Grey: by hand.")
+	p := newPlot("What others take, as a multiple of what Millstream takes",
+		"left of 1 faster, right of it slower than Millstream; blue: libraries, grey: by hand")
 	p.Add(lines)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks{}
-	p.X.Min, p.X.Max = low/1.3, high*1.3
+	p.X.Min, p.X.Max = low/2, high*1.3
 	lined(p, labels)
 	return p
 }
@@ -147,17 +140,29 @@ func linearTicks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// save writes a chart as SVG whose text is text, in whatever sans-serif font there is.
-func save(p *plot.Plot, height vg.Length, file string) error {
+// save writes a chart as SVG, with a line below it on where the figures are from. Its text is text.
+func save(rep *report, p *plot.Plot, height vg.Length, file string) error {
 	c := vgsvg.New(width, height)
 	area := draw.New(c)
 	c.SetColor(paper)
-	c.Fill(area.Rectangle.Path())
-	p.Draw(draw.Crop(area, 10, -24, 8, -8))
+	c.Fill(area.Path())
+	p.Draw(draw.Crop(area, 10, -16, 30, -8))
+	note := draw.TextStyle{Color: grey, Font: font.From(sans, 8), Handler: plot.DefaultTextHandler}
+	for i, line := range []string{clipped(rep.Command, 150), rep.Date + ": " + rep.Host.String()} {
+		area.FillText(note, vg.Point{X: 12, Y: vg.Length(8 + 11*i)}, line)
+	}
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return err
 	}
 	text := strings.ReplaceAll(b.String(), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif")
 	return os.WriteFile(file, []byte(text), 0o644)
+}
+
+// clipped is the beginning of what is too long for a line.
+func clipped(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return s[:most-3] + "..."
 }

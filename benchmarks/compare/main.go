@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return write(rep, orElse(*out, filepath.Dir(*from)), *readme)
 	}
 	if *short {
-		return runShort(match, stdout, stderr)
+		return runShort(match, filepath.Join(results, "results.json"), stdout, stderr)
 	}
 	whole := *pattern == ""
 	if whole && *out == "" {
@@ -68,7 +68,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 
 	b := bench{match: match, rounds: *rounds, shorten: 1, log: stderr}
 	rep, failed := b.run(allScenarios())
-	rep.Command = strings.TrimSpace("go run ./benchmarks/compare " + quoted(args))
+	rep.Command = command(flags)
 	if len(rep.Scenarios) == 0 {
 		return errors.Join(failed, errors.New("nothing matches -run"))
 	}
@@ -99,16 +99,20 @@ func write(rep *report, dir, readme string) error {
 	return updateReadme(readme, rep)
 }
 
-// quoted is the arguments as one types them, without where the files go.
-func quoted(args []string) string {
-	var words []string
-	for _, a := range args {
-		if strings.ContainsAny(a, " |*?()[]$'\"\\") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+// command is how one repeats it: the flags that were set, without where the files go.
+func command(flags *flag.FlagSet) string {
+	words := "go run ./benchmarks/compare"
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "out" || f.Name == "readme" {
+			return
 		}
-		words = append(words, a)
-	}
-	return strings.Join(words, " ")
+		value := f.Value.String()
+		if strings.ContainsAny(value, " |*?()[]$'\"\\") {
+			value = "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+		}
+		words += " -" + f.Name + "=" + value
+	})
+	return words
 }
 
 func orElse(a, b string) string {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/millstream-go/millstream/benchmarks/scenario"
 	"github.com/millstream-go/millstream/benchmarks/subject"
@@ -50,10 +49,14 @@ type row struct {
 }
 
 func (c *contender) row(seen scenario.Observed) row {
+	lacks := c.Lacks.String()
+	if c.Name == subject.Bound {
+		lacks = "a limit, no way to do the work"
+	}
 	return row{
 		Subject: c.Name, Inputs: c.inputs, NS: median(c.ns), Spread: spread(c.ns), Samples: c.ns,
 		Bytes: median(c.bytes), Allocs: median(c.allocs), Goroutines: seen.Goroutines, Memory: seen.Memory,
-		P50: int64(seen.P50), P99: int64(seen.P99), Lacks: c.Lacks.String(),
+		P50: int64(seen.P50), P99: int64(seen.P99), Lacks: lacks,
 	}
 }
 
@@ -90,16 +93,6 @@ func (r *report) find(name string) (*scenarioResult, bool) {
 	return nil, false
 }
 
-// rival returns the fastest row that is neither ours, nor a limit, nor a plain loop.
-func (s *scenarioResult) rival() (row, bool) {
-	for _, r := range s.Rows {
-		if !ours(r.Subject) && r.Subject != subject.Bound && r.Subject != "loop" {
-			return r, true
-		}
-	}
-	return row{}, false
-}
-
 func (r *report) save(file string) error {
 	data, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
@@ -116,5 +109,3 @@ func load(file string) (*report, error) {
 	var r report
 	return &r, json.Unmarshal(data, &r)
 }
-
-func duration(ns int64) time.Duration { return time.Duration(ns) }

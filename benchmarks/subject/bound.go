@@ -12,9 +12,8 @@ import (
 // For calls that take a microsecond and more, nobody can be faster; for no-ops, a hand-over in chunks can.
 func bound() []Subject {
 	return []Subject{{
-		Name:  Bound,
-		Use:   "workers that draw numbers from a counter; in a flow, stages that do not wait for each other: the least that so many workers take",
-		Lacks: everything | NoOrder,
+		Name: Bound,
+		Use:  "workers that draw numbers from a counter; in a flow, stages that do not wait for each other: the least that so many workers take",
 		Submit: func(o Options, fn Func) (func(int) error, func() error) {
 			wait := func() error {
 				var failed firstError
