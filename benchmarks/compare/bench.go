@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"time"
@@ -36,7 +35,7 @@ func (b bench) run(scenarios []scenario.Scenario) (*report, error) {
 			continue
 		}
 		rep.Scenarios = append(rep.Scenarios, *row)
-		fmt.Fprintf(b.log, "%3d/%d %8s %s\n", i+1, len(scenarios), since(start), s.Name())
+		say(b.log, "%3d/%d %8s %s", i+1, len(scenarios), since(start), s.Name())
 	}
 	rep.Took = time.Since(start).Round(time.Second).String()
 	return rep, errors.Join(failed...)
@@ -47,7 +46,6 @@ type contender struct {
 	subject.Subject
 	inputs int
 	samples
-	seen scenario.Observed
 }
 
 // scenario measures all subjects that take it and match, or returns nil if there are none.

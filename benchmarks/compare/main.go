@@ -124,3 +124,8 @@ func orElse(a, b string) string {
 
 // since is how long it is, for people.
 func since(start time.Time) string { return time.Since(start).Round(100 * time.Millisecond).String() }
+
+// say prints a line for people. If it cannot, there is nobody to tell.
+func say(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, format+"\n", args...) //nolint:errcheck // see above
+}

@@ -47,7 +47,7 @@ func claims(rep *report) []claim {
 	}
 	for _, line := range overview {
 		s, ok := rep.find(line.scenario)
-		if !ok || !(s.Work == "noop" || s.Work == "1us") {
+		if !ok || (s.Work != "noop" && s.Work != "1us") {
 			continue
 		}
 		for _, wanted := range []func(string) bool{library, byHand} {
@@ -85,16 +85,16 @@ func runShort(match *regexp.Regexp, from string, stdout, stderr io.Writer) error
 	if runs == 0 {
 		return errors.New("nothing matches -run")
 	}
-	fmt.Fprintf(stdout, "%d runs of all subjects on all scenarios: %s\n", runs, since(start))
+	say(stdout, "%d runs of all subjects on all scenarios: %s", runs, since(start))
 	failed := []error{err}
 	rep, err := load(from)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		fmt.Fprintf(stdout, "no %s, so nothing is claimed\n", from)
+		say(stdout, "no %s, so nothing is claimed", from)
 	case err != nil:
 		failed = append(failed, err)
 	case runtime.GOMAXPROCS(0) < rep.Host.Cores:
-		fmt.Fprintf(stdout, "the claims are for %d processors, and here are %d: not checked\n", rep.Host.Cores, runtime.GOMAXPROCS(0))
+		say(stdout, "the claims are for %d processors, and here are %d: not checked", rep.Host.Cores, runtime.GOMAXPROCS(0))
 	default:
 		for _, c := range claims(rep) {
 			if match.MatchString(c.scenario + "/" + c.theirs) {
@@ -102,7 +102,7 @@ func runShort(match *regexp.Regexp, from string, stdout, stderr io.Writer) error
 			}
 		}
 	}
-	fmt.Fprintf(stderr, "took %s\n", since(start))
+	say(stderr, "took %s", since(start))
 	return errors.Join(failed...)
 }
 
@@ -140,12 +140,12 @@ func (c claim) check(stdout io.Writer) error {
 			return err
 		}
 		if ratio >= c.least() {
-			fmt.Fprintf(stdout, "ok    %s: %s ahead of %s, said to be %.3g times, at least %.3g\n", c.scenario, times(ratio), c.theirs, c.ahead, c.least())
+			say(stdout, "ok    %s: %s ahead of %s, said to be %.3g times, at least %.3g", c.scenario, times(ratio), c.theirs, c.ahead, c.least())
 			return nil
 		}
 	}
 	err := fmt.Errorf("%s: %s ahead of %s, which is below %.3g; it is said to be %.3g times", c.scenario, times(ratio), c.theirs, c.least(), c.ahead)
-	fmt.Fprintf(stdout, "FAIL  %v\n", err)
+	say(stdout, "FAIL  %v", err)
 	return err
 }
 

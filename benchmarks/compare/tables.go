@@ -15,10 +15,10 @@ import (
 
 // printTables writes a table for each scenario to the terminal.
 func printTables(w io.Writer, rep *report) {
-	fmt.Fprintf(w, "%s\n%s\n", origin(rep), reading)
+	say(w, "%s\n%s", origin(rep), reading)
 	for i := range rep.Scenarios {
 		s := &rep.Scenarios[i]
-		fmt.Fprintf(w, "\n## %s (%s)\n\n%s", s.Title, s.Name, table(s))
+		say(w, "\n## %s (%s)\n\n%s", s.Title, s.Name, strings.TrimSuffix(table(s), "\n"))
 	}
 }
 
@@ -58,7 +58,7 @@ func writeTables(rep *report, dir string) error {
 
 // origin says where the figures are from.
 func origin(rep *report) string {
-	return fmt.Sprintf("Measured with `%s` on %s: %s. It took %s.\n", rep.Command, rep.Date, rep.Host.String(), rep.Took)
+	return fmt.Sprintf("Measured with %#q on %s: %s. It took %s.\n", rep.Command, rep.Date, rep.Host.String(), rep.Took)
 }
 
 // reading says how to read a table.

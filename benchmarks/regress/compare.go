@@ -38,7 +38,7 @@ type line struct {
 func (l line) worse() bool { return l.ours && l.p < alpha && l.change > tolerance }
 
 // read returns the figures of a file in the format of Go benchmarks.
-func read(file string) (_ map[key][]float64, err error) {
+func read(file string) (map[key][]float64, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -120,10 +120,10 @@ func report(w io.Writer, lines []line) (worse int) {
 			change = fmt.Sprintf("%+.1f%%", 100*l.change)
 		}
 		class := benchunit.ClassOf(l.unit)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\tp=%.3f\t%s\n", l.name, l.unit, benchunit.Scale(l.old, class), benchunit.Scale(l.now, class), change, l.p, note)
+		say(table, "%s\t%s\t%s\t%s\t%s\tp=%.3f\t%s", l.name, l.unit, benchunit.Scale(l.old, class), benchunit.Scale(l.now, class), change, l.p, note)
 	}
 	table.Flush() //nolint:errcheck // there is nobody to tell
-	fmt.Fprintf(w, "\n%d figures, %d of them exactly the same and not shown; %d worse by more than %.0f%% at p < %.2f\n",
+	say(w, "\n%d figures, %d of them exactly the same and not shown; %d worse by more than %.0f%% at p < %.2f",
 		len(lines), same, worse, 100*tolerance, alpha)
 	return worse
 }

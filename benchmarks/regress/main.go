@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("regress", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: regress [flags] old-commit [new-commit]")
+		say(stderr, "usage: regress [flags] old-commit [new-commit]")
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&j.pkg, "pkg", "./benchmarks", "the `package` with the benchmarks")
@@ -95,9 +95,9 @@ func (j job) compare(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	names := [2]string{"old", "new"}
 	var binaries [2]string
 	for i, commit := range [2]string{j.old, j.new} {
-		fmt.Fprintf(stderr, "building %s\n", described(commit))
+		say(stderr, "building %s", described(commit))
 		binaries[i] = filepath.Join(tmp, names[i]+".test")
-		if err := j.build(ctx, commit, filepath.Join(tmp, names[i]), binaries[i]); err != nil {
+		if err = j.build(ctx, commit, filepath.Join(tmp, names[i]), binaries[i]); err != nil {
 			return err
 		}
 	}
@@ -106,21 +106,21 @@ func (j job) compare(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if dir == "" {
 		dir = tmp
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err = os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	var files [2]string
 	for i, name := range names {
 		files[i] = filepath.Join(dir, name+".txt")
-		if err := os.WriteFile(files[i], nil, 0o644); err != nil {
+		if err = os.WriteFile(files[i], nil, 0o644); err != nil {
 			return err
 		}
 	}
 	for round := range j.rounds {
-		fmt.Fprintf(stderr, "round %d of %d\n", round+1, j.rounds)
+		say(stderr, "round %d of %d", round+1, j.rounds)
 		for i := range binaries {
 			which := (i + round) % 2 // who is first has what the other has warmed up, in turn
-			if err := j.measure(ctx, binaries[which], tmp, files[which]); err != nil {
+			if err = j.measure(ctx, binaries[which], tmp, files[which]); err != nil {
 				return err
 			}
 		}
@@ -138,7 +138,7 @@ func (j job) compare(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if len(lines) == 0 {
 		return errors.New("the two have no benchmark in common")
 	}
-	fmt.Fprintf(stdout, "old: %s\nnew: %s\n\n", described(j.old), described(j.new))
+	say(stdout, "old: %s\nnew: %s\n", described(j.old), described(j.new))
 	if worse := report(stdout, lines); worse > 0 {
 		return errWorse
 	}
@@ -156,7 +156,7 @@ func described(commit string) string {
 func (j job) build(ctx context.Context, commit, tree, binary string) (err error) {
 	dir := "."
 	if commit != "" {
-		if err := command(ctx, "", "git", "worktree", "add", "--quiet", "--detach", tree, commit); err != nil {
+		if err = command(ctx, "", "git", "worktree", "add", "--quiet", "--detach", tree, commit); err != nil {
 			return err
 		}
 		defer func() {
@@ -178,7 +178,7 @@ func (j job) measure(ctx context.Context, binary, dir, file string) (err error) 
 	defer func() { err = errors.Join(err, f.Close()) }()
 	cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench="+j.bench, "-test.benchtime="+j.benchtime, "-test.benchmem")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, f, os.Stderr
-	if err := cmd.Run(); err != nil {
+	if err = cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(binary), err)
 	}
 	return nil
@@ -193,4 +193,9 @@ func command(ctx context.Context, dir, name string, args ...string) error {
 		return fmt.Errorf("%s %s: %w\n%s", name, args[0], err, out)
 	}
 	return nil
+}
+
+// say prints a line for people. If it cannot, there is nobody to tell.
+func say(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, format+"\n", args...) //nolint:errcheck // see above
 }

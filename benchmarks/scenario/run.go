@@ -31,7 +31,8 @@ func (m Measure) PerItem() (ns, bytes, allocs float64) {
 // Run has the subject work through n inputs, checks what came out, and says what it took. Nothing that looks on runs
 // beside it.
 func (s Scenario) Run(sub subject.Subject, n int) (Measure, error) {
-	defer settled()()
+	wait := settled()
+	defer wait()
 	var before, after runtime.MemStats
 	run, check := s.prepare(sub, n, nil)
 	runtime.ReadMemStats(&before)
@@ -54,7 +55,8 @@ func (s Scenario) Run(sub subject.Subject, n int) (Measure, error) {
 // Observe is Run with somebody who looks on: it stamps each input when it is handed over and when its last call has
 // ended, and counts goroutines and memory meanwhile. That costs time, so it is a run of its own.
 func (s Scenario) Observe(sub subject.Subject, n int) (Observed, error) {
-	defer settled()()
+	wait := settled()
+	defer wait()
 	w := newWatch(n)
 	run, check := s.prepare(sub, n, w)
 	stop := w.start()
@@ -103,8 +105,14 @@ func (s Scenario) prepare(sub subject.Subject, n int, w *watch) (run, check func
 		return run, func() error { return checkSlice(outs, n) }
 	case Do:
 		return s.do(sub, o, w)
+	default: // what reads a sequence
+		return s.sequence(sub, o, w)
 	}
+}
 
+// sequence has the inputs come from a sequence, and the outputs go to one reader.
+func (s Scenario) sequence(sub subject.Subject, o subject.Options, w *watch) (run, check func() error) {
+	n, call := o.Inputs, s.Work.Call
 	t := &tally{ordered: s.Ordered}
 	inputs, take := w.source(n), t.take
 	if s.Form == Alone {

@@ -24,7 +24,7 @@ func TestSubjectsDoTheWork(t *testing.T) {
 			case s.Inputs > 0:
 				n = s.Inputs
 			case s.Work.Name == "sleep":
-				n = 10
+				n = 4
 			}
 			for _, sub := range subject.All() {
 				if !s.Takes(sub) {

@@ -148,7 +148,7 @@ func orderedStage(o Options, fn Func, in <-chan int) <-chan int {
 	for range o.Workers {
 		go func() {
 			for j := range jobs {
-				u, _ := fn(context.Background(), j.in) //nolint:errcheck // it has no place for it
+				u, _ := fn(context.Background(), j.in) // it has no place for an error
 				j.out <- u
 			}
 		}()
