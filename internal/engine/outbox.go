@@ -91,6 +91,13 @@ func (b *Outbox[T]) Flush() (waited bool) {
 	}
 	q := b.q
 	q.mu.Lock()
+	if b.used == 1 {
+		if t := q.handOverLocked(b); t != nil {
+			q.mu.Unlock()
+			t.rouse()
+			return false
+		}
+	}
 	b.published.Store(uint32(b.used))
 	b.moveLocked()
 	if b.taken < b.used {

@@ -345,17 +345,73 @@ func (q *Queue[T]) balanceLocked(left bool) *Taker[T] {
 	if q.held || len(q.loaded) == 0 && !q.openLocked() {
 		return nil // behind a full window, which rouses when it moves
 	}
-	q.setHungryLocked(false)
-	q.onTheWay = true
 	t := q.idle
 	if t == nil {
 		q.spare--
 		t = q.start()
 	} else {
 		q.idle, t.under, t.parked = t.under, nil, false
+		if q.handLocked(t) {
+			return t
+		}
 	}
-	t.roused = true
+	q.setHungryLocked(false)
+	q.onTheWay, t.roused = true, true
 	return t
+}
+
+// handLocked gives t, which was idle, the only item there is, and reports whether it did:
+// then t need not come for it, and nobody is on the way.
+func (q *Queue[T]) handLocked(t *Taker[T]) bool {
+	if q.items.size != 1 || !q.plainLocked() || !t.takeLocked(1) {
+		return false
+	}
+	t.handed = true
+	return true
+}
+
+// handOverLocked is handLocked for the only item in b, which does not go through the ring.
+// It returns the taker that has it, nil if there is none.
+func (q *Queue[T]) handOverLocked(b *Outbox[T]) *Taker[T] {
+	t := q.idle
+	if t == nil || q.onTheWay || b.taken > 0 || q.sizeLocked() > 0 || q.Admitted != nil || q.void.Load() {
+		return nil
+	}
+	q.idle = t.under
+	if !q.plainLocked() {
+		q.idle = t
+		return nil
+	}
+	t.under, t.parked, t.handed = nil, false, true
+	t.roomFor(1)
+	t.chunk[0] = b.buf[0]
+	t.base = q.taken
+	t.holdLocked(1)
+	q.taken++
+	q.accepted++
+	q.peak = max(q.peak, 1)
+	b.published.Store(0)
+	b.used = 0
+	clear(b.buf[:1])
+	return t
+}
+
+// plainLocked reports whether an idle taker that was taken off the stack may be handed an
+// item with nothing else to be done: nobody waits for the room that it leaves, and the
+// takers that stay behind are hungry as before, which they may be if somebody has looked
+// into the outboxes since they became it; what was published later is flushed by who did so.
+func (q *Queue[T]) plainLocked() bool {
+	if q.closed || q.held || q.lane != nil || q.blocked.first != nil || len(q.orders) > 0 {
+		return false
+	}
+	if q.window != nil && q.window.room(q.taken) <= 0 {
+		return false
+	}
+	if q.idle == nil && q.spare == 0 {
+		q.setHungryLocked(false)
+		return true
+	}
+	return q.hungry.Load()
 }
 
 func (q *Queue[T]) setHungryLocked(v bool) {

@@ -37,6 +37,7 @@ type Taker[T any] struct {
 	under  *Taker[T] // the next idle one
 	parked bool      // in the stack of the idle
 	roused bool      // on the way
+	handed bool      // woken with an item in hand
 	sent   bool      // home: it ends although there may be work
 	place  int       // in q.loaded, counted from 1; 0: not in it
 	entry  *Entry[T] // what is in hand, if it was taken from the lane
@@ -213,7 +214,8 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 		if len(q.loaded) > 0 && q.items.size > 0 {
 			q.recallLateLocked(now)
 		}
-		if t.takeLocked(MaxChunk) || q.collectLocked() && t.takeLocked(MaxChunk) || t.stealLocked() {
+		// Where takers are hungry, nobody holds anything back.
+		if t.takeLocked(MaxChunk) || !q.hungry.Load() && q.collectLocked() && t.takeLocked(MaxChunk) || t.stealLocked() {
 			t.since = now
 			t.leave(now)
 			return true, true
@@ -224,8 +226,13 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 		}
 		t.under, q.idle, t.parked = q.idle, t, true
 		o := q.balanceLocked(false)
-		if o == t {
-			continue // something came in between
+		if o == t { // something came in between
+			if t.handed {
+				q.unlock(nil)
+				t.accept(now)
+				return true, true
+			}
+			continue
 		}
 		q.unlock(o)
 		if timeout == nil {
@@ -245,9 +252,16 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 			}
 		}
 		now = q.clock.Now()
+		if t.handed {
+			t.accept(now)
+			return true, true
+		}
 		q.mu.Lock()
 	}
 }
+
+// accept starts the chunk that t was handed.
+func (t *Taker[T]) accept(now int64) { t.handed, t.started, t.ran = false, now, 0 }
 
 // leave ends the step under the lock in which t got a chunk, at now: it gives the
 // room that was made to producers, and sends the next taker.
