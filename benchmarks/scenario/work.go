@@ -20,10 +20,10 @@ type Work struct {
 // Works are the kinds of work that most scenarios are made of.
 func Works() []Work {
 	return []Work{
-		{"noop", "no-op", noop, 60 * time.Millisecond, 100},
-		{"1us", "1 µs of computing", spin, 60 * time.Millisecond, 100},
-		{"sleep", "50 µs of sleep", sleeping(50 * time.Microsecond), 80 * time.Millisecond, 10},
-		{"skewed", "1 µs of computing, 100 µs for one in 100", skewed, 80 * time.Millisecond, 100},
+		{"noop", "no-op", noop, 40 * time.Millisecond, 100},
+		{"1us", "1 µs of computing", spin, 40 * time.Millisecond, 100},
+		{"sleep", "50 µs of sleep", sleeping(50 * time.Microsecond), 60 * time.Millisecond, 10},
+		{"skewed", "1 µs of computing, 100 µs for one in 100", skewed, 60 * time.Millisecond, 100},
 	}
 }
 
