@@ -10,9 +10,6 @@ import (
 	"github.com/millstream-go/millstream/benchmarks/subject"
 )
 
-// heavyRounds is how many rounds scenarios have whose runs are long: the noise of a second is less than that of 60 ms.
-const heavyRounds = 3
-
 // bench measures subjects on scenarios.
 type bench struct {
 	match   *regexp.Regexp // scenario/subject
@@ -66,10 +63,7 @@ func (b bench) scenario(s scenario.Scenario) (*scenarioResult, error) {
 	if len(field) == 0 {
 		return nil, errors.Join(failed...)
 	}
-	rounds := b.rounds
-	if s.Heavy() {
-		rounds = min(rounds, heavyRounds)
-	}
+	rounds := s.Rounds(b.rounds)
 	for round := range rounds {
 		for i := range field {
 			c := field[(i+round)%len(field)]

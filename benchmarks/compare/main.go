@@ -29,7 +29,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	var (
 		pattern = flags.String("run", "", "measure what matches this `regexp`, which sees scenario/subject, such as flow/3x4/any/noop/rill")
-		rounds  = flags.Int("rounds", 5, "rounds; scenarios whose runs are long have 3")
+		rounds  = flags.Int("rounds", 5, "rounds; scenarios whose runs take seconds have 2 or 3")
 		short   = flags.Bool("short", false, "short rounds, few scenarios, and an error if Millstream is not ahead where the README says so")
 		out     = flags.String("out", "", "`directory` for tables and charts; the default is "+results+", or with -run and -short the terminal")
 		from    = flags.String("from", "", "do not measure, but write the tables and charts of this JSON `file`")

@@ -34,6 +34,16 @@ var overview = []struct{ scenario, label string }{
 // ours tells whether a subject is a form of Millstream.
 func ours(name string) bool { return name == subject.Name || strings.HasPrefix(name, subject.Name+"/") }
 
+// limited tells whether a subject bounds how many calls are under way. What does not is in the tables, and in no overview.
+func limited(name string) bool {
+	for _, s := range subject.All() {
+		if s.Name == name {
+			return s.Lacks&subject.NoLimit == 0
+		}
+	}
+	return true
+}
+
 // library tells whether a subject uses a library of others.
 func library(name string) bool {
 	for _, s := range subject.All() {
@@ -46,7 +56,7 @@ func library(name string) bool {
 
 // byHand tells whether a subject is what one writes instead, and more than a loop.
 func byHand(name string) bool {
-	return !ours(name) && !library(name) && name != subject.Bound && name != "loop"
+	return limited(name) && !ours(name) && !library(name) && name != subject.Bound && name != "loop"
 }
 
 // best returns the first, which is the fastest, of the rows that are wanted.

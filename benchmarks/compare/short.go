@@ -131,18 +131,27 @@ func allDoTheWork(match *regexp.Regexp) (int, error) {
 	return runs, errors.Join(failed...)
 }
 
-// check measures the two beside each other, up to three times as long as the claim does not hold.
+// check measures the two beside each other, up to three times as long as the claim does not hold. It fails only if it did
+// so at a time when nobody else used the processors: what has one of two processors for itself alone is no faster than a
+// loop, and that says nothing.
 func (c claim) check(stdout io.Writer) error {
 	var ratio float64
+	quiet := false
 	for range shortAttempts {
+		before := scenario.Busy()
 		var err error
 		if ratio, err = c.measure(); err != nil {
 			return err
 		}
+		quiet = quiet || !before && !scenario.Busy()
 		if ratio >= c.least() {
 			say(stdout, "ok    %s: %s ahead of %s, said to be %.3g times, at least %.3g", c.scenario, times(ratio), c.theirs, c.ahead, c.least())
 			return nil
 		}
+	}
+	if !quiet {
+		say(stdout, "busy  %s: %s ahead of %s, below %.3g, while others used the processors", c.scenario, times(ratio), c.theirs, c.least())
+		return nil
 	}
 	err := fmt.Errorf("%s: %s ahead of %s, which is below %.3g; it is said to be %.3g times", c.scenario, times(ratio), c.theirs, c.least(), c.ahead)
 	say(stdout, "FAIL  %v", err)

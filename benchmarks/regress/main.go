@@ -85,19 +85,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return j.compare(ctx, stdout, stderr)
 }
 
-func (j job) compare(ctx context.Context, stdout, stderr io.Writer) (err error) {
+func (j job) compare(ctx context.Context, stdout, stderr io.Writer) error {
 	tmp, err := os.MkdirTemp("", "regress")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	return errors.Join(j.compareIn(ctx, tmp, stdout, stderr), os.RemoveAll(tmp))
+}
 
+// compareIn has its files in a directory that is empty.
+func (j job) compareIn(ctx context.Context, tmp string, stdout, stderr io.Writer) error {
 	names := [2]string{"old", "new"}
 	var binaries [2]string
 	for i, commit := range [2]string{j.old, j.new} {
 		say(stderr, "building %s", described(commit))
 		binaries[i] = filepath.Join(tmp, names[i]+".test")
-		if err = j.build(ctx, commit, filepath.Join(tmp, names[i]), binaries[i]); err != nil {
+		if err := j.build(ctx, commit, filepath.Join(tmp, names[i]), binaries[i]); err != nil {
 			return err
 		}
 	}
@@ -106,13 +109,13 @@ func (j job) compare(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if dir == "" {
 		dir = tmp
 	}
-	if err = os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	var files [2]string
 	for i, name := range names {
 		files[i] = filepath.Join(dir, name+".txt")
-		if err = os.WriteFile(files[i], nil, 0o644); err != nil {
+		if err := os.WriteFile(files[i], nil, 0o644); err != nil {
 			return err
 		}
 	}
@@ -120,7 +123,7 @@ func (j job) compare(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		say(stderr, "round %d of %d", round+1, j.rounds)
 		for i := range binaries {
 			which := (i + round) % 2 // who is first has what the other has warmed up, in turn
-			if err = j.measure(ctx, binaries[which], tmp, files[which]); err != nil {
+			if err := j.measure(ctx, binaries[which], tmp, files[which]); err != nil {
 				return err
 			}
 		}
@@ -153,35 +156,32 @@ func described(commit string) string {
 }
 
 // build makes the test binary of a commit, in a worktree that is gone afterwards, or of the working tree.
-func (j job) build(ctx context.Context, commit, tree, binary string) (err error) {
-	dir := "."
-	if commit != "" {
-		if err = command(ctx, "", "git", "worktree", "add", "--quiet", "--detach", tree, commit); err != nil {
-			return err
-		}
-		defer func() {
-			// Also when the build was interrupted.
-			removed := command(context.WithoutCancel(ctx), "", "git", "worktree", "remove", "--force", tree)
-			err = errors.Join(err, removed)
-		}()
-		dir = tree
+func (j job) build(ctx context.Context, commit, tree, binary string) error {
+	if commit == "" {
+		return command(ctx, ".", "go", "test", "-c", "-o", binary, j.pkg)
 	}
-	return command(ctx, dir, "go", "test", "-c", "-o", binary, j.pkg)
+	if err := command(ctx, ".", "git", "worktree", "add", "--quiet", "--detach", tree, commit); err != nil {
+		return err
+	}
+	built := command(ctx, tree, "go", "test", "-c", "-o", binary, j.pkg)
+	// Also when the build was interrupted.
+	removed := command(context.WithoutCancel(ctx), ".", "git", "worktree", "remove", "--force", tree)
+	return errors.Join(built, removed)
 }
 
 // measure runs a binary once and adds what it prints to a file.
-func (j job) measure(ctx context.Context, binary, dir, file string) (err error) {
+func (j job) measure(ctx context.Context, binary, dir, file string) error {
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
 	cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench="+j.bench, "-test.benchtime="+j.benchtime, "-test.benchmem")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, f, os.Stderr
-	if err = cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(binary), err)
+	ran := cmd.Run()
+	if ran != nil {
+		ran = fmt.Errorf("%s: %w", filepath.Base(binary), ran)
 	}
-	return nil
+	return errors.Join(ran, f.Close())
 }
 
 // command runs a command and has what it says in its error.

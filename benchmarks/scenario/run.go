@@ -84,9 +84,16 @@ func settled() (wait func()) {
 	}
 }
 
+// queue is how many jobs may wait for a worker, which is the default of a pool of Millstream. In pond's workload it is as
+// many as there are, as in pond's own benchmarks.
+const queue = 1024
+
 // prepare makes what the inputs need, returns the run, and what checks it afterwards.
 func (s Scenario) prepare(sub subject.Subject, n int, w *watch) (run, check func() error) {
-	o := subject.Options{Inputs: n, Workers: s.Workers, Size: 100}
+	o := subject.Options{Inputs: n, Workers: s.Workers, Queue: queue, Size: 100}
+	if s.Form == Pond {
+		o.Queue = n
+	}
 	call := s.Work.Call
 	switch s.Form {
 	case Submit, Ants, Pond:

@@ -47,7 +47,7 @@ func (f Form) About() string {
 	case Ants:
 		return "The workload of ants' own benchmarks: 1,000,000 tasks that sleep for 10 ms, capacity 50,000, one submitter. Starting and ending the pool is in the time."
 	case Pond:
-		return "The workload of pond's own benchmarks: 1,000,000 tasks that sleep for 10 ms, from as many users as it says, 200,000 workers at most. Starting and ending the pool is in the time."
+		return "The workload of pond's own benchmarks: 1,000,000 tasks that sleep for 10 ms, from as many users as it says, 200,000 workers at most, and a queue with room for all, where it has a bound. Starting and ending the pool is in the time."
 	}
 	panic("scenario: unknown form " + string(f))
 }
@@ -244,5 +244,15 @@ func (s Scenario) flow(sub subject.Subject) func(subject.Options, []subject.Func
 	}
 }
 
-// Heavy reports whether a run of the scenario takes long whoever does it, so that fewer rounds must do.
-func (s Scenario) Heavy() bool { return s.Inputs > 0 }
+// Rounds returns how many rounds the scenario gets of those that the others have: fewer where a run takes seconds, whoever
+// does it. The noise of a second is less than that of a short run.
+func (s Scenario) Rounds(all int) int {
+	switch {
+	case s.Inputs == 0:
+		return all
+	case s.Form == Pond:
+		return min(all, 2)
+	default:
+		return min(all, 3)
+	}
+}

@@ -15,15 +15,16 @@ type Work struct {
 
 	round  time.Duration // how long a round lasts, about
 	fewest int           // inputs of a round, at least; also what their number is a multiple of
+	calls  int           // calls of each worker in a round, if it is not to be found; see Calibrate
 }
 
 // Works are the kinds of work that most scenarios are made of.
 func Works() []Work {
 	return []Work{
-		{"noop", "no-op", noop, 60 * time.Millisecond, 100},
-		{"1us", "1 µs of computing", spin, 60 * time.Millisecond, 100},
-		{"sleep", "50 µs of sleep", sleeping(50 * time.Microsecond), 80 * time.Millisecond, 10},
-		{"skewed", "1 µs of computing, 100 µs for one in 100", skewed, 80 * time.Millisecond, 100},
+		{"noop", "no-op", noop, 40 * time.Millisecond, 100, 0},
+		{"1us", "1 µs of computing", spin, 40 * time.Millisecond, 100, 0},
+		{"sleep", "50 µs of sleep", sleeping(50 * time.Microsecond), 0, 10, 50},
+		{"skewed", "1 µs of computing, 100 µs for one in 100", skewed, 60 * time.Millisecond, 100, 0},
 	}
 }
 

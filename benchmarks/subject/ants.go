@@ -15,7 +15,7 @@ func antsPools() []Subject {
 		Use:   "NewPool, a closure for each input, a WaitGroup for the end; workers expire after 10 s, as in its own benchmarks",
 		Lacks: NoResult | NoError | NoTiming | NoCancel,
 		Submit: func(o Options, fn Func) (func(int) error, func() error) {
-			p, err := ants.NewPool(o.Workers, ants.WithExpiryDuration(antsExpiry))
+			p, err := ants.NewPool(o.Workers, antsOptions(o)...)
 			must(err)
 			var all sync.WaitGroup
 			submit := func(v int) error {
@@ -33,14 +33,14 @@ func antsPools() []Subject {
 		},
 	}, {
 		Name: "ants/func", Module: module,
-		Use:   "NewPoolWithFuncGeneric, which needs no closure, with its queue allocated before; a WaitGroup for the end",
+		Use:   "NewPoolWithFuncGeneric, which needs no closure; a WaitGroup for the end. Its queue is allocated before where there are many workers",
 		Lacks: NoResult | NoError | NoTiming | NoCancel,
 		Submit: func(o Options, fn Func) (func(int) error, func() error) {
 			var all sync.WaitGroup
 			p, err := ants.NewPoolWithFuncGeneric(o.Workers, func(v int) {
 				ignore(fn(context.Background(), v))
 				all.Done()
-			}, ants.WithExpiryDuration(antsExpiry), ants.WithPreAlloc(true))
+			}, antsOptions(o)...)
 			must(err)
 			submit := func(v int) error {
 				all.Add(1)
@@ -53,8 +53,7 @@ func antsPools() []Subject {
 			}
 		},
 		Do: func(o Options, fn Func) (Func, func()) {
-			p, err := ants.NewPoolWithFuncGeneric(o.Workers, func(r *request) { r.serve(fn) },
-				ants.WithExpiryDuration(antsExpiry), ants.WithPreAlloc(true))
+			p, err := ants.NewPoolWithFuncGeneric(o.Workers, func(r *request) { r.serve(fn) }, antsOptions(o)...)
 			must(err)
 			do := func(_ context.Context, v int) (int, error) {
 				return asked(v, p.Invoke)
@@ -70,7 +69,7 @@ func antsPools() []Subject {
 					outs[i] = u
 				}
 				all.Done()
-			}, ants.WithExpiryDuration(antsExpiry), ants.WithPreAlloc(true))
+			}, antsOptions(o)...)
 			must(err)
 			defer p.Release()
 			for i := range ins {
@@ -106,6 +105,16 @@ func antsPools() []Subject {
 }
 
 const antsExpiry = 10 * time.Second
+
+// antsOptions have a large pool allocate its queue of workers before, which its README advises for an "ultra-large
+// capacity"; a small pool is not faster for it.
+func antsOptions(o Options) []ants.Option {
+	options := []ants.Option{ants.WithExpiryDuration(antsExpiry)}
+	if o.Workers >= 10_000 {
+		options = append(options, ants.WithPreAlloc(true))
+	}
+	return options
+}
 
 // must panics for an error that only wrong options can cause.
 func must(err error) {

@@ -33,7 +33,7 @@ type dispatched[T any] struct {
 }
 
 func startDispatcher[T any](o Options, call func(T)) *dispatched[T] {
-	d := &dispatched[T]{jobs: make(chan T, queue), idle: make(chan chan T, o.Workers), done: make(chan struct{})}
+	d := &dispatched[T]{jobs: make(chan T, o.Queue), idle: make(chan chan T, o.Workers), done: make(chan struct{})}
 	for range o.Workers {
 		d.workers.Go(func() {
 			own := make(chan T)

@@ -18,7 +18,7 @@ func millstream() []Subject {
 		Use: "pool.Submit with a Job for each input, Do, Map and Stream; Map stages with Workers and, in order, Ordered, " +
 			"read by Results: each with its error, index and timing",
 		Submit: func(o Options, fn Func) (func(int) error, func() error) {
-			p := pool.New(fn, pool.Workers(o.Workers))
+			p := pool.New(fn, pool.Workers(o.Workers), pool.Queue(o.Queue))
 			ctx := context.Background()
 			submit := func(v int) error {
 				_, err := p.Submit(ctx, v)

@@ -12,7 +12,7 @@ func oneChannel() []Subject {
 		Use:   "workers that read the inputs from one buffered channel",
 		Lacks: everything,
 		Submit: func(o Options, fn Func) (func(int) error, func() error) {
-			jobs := make(chan int, queue)
+			jobs := make(chan int, o.Queue)
 			var workers sync.WaitGroup
 			for range o.Workers {
 				workers.Go(func() {

@@ -18,14 +18,12 @@ type Func = func(ctx context.Context, v int) (int, error)
 type Options struct {
 	Inputs  int // how many inputs there will be; for those that are told beforehand
 	Workers int // how many calls may be under way at once, in each stage
+	Queue   int // how many inputs may wait for a worker, where a subject lets one say that; in Submit
 	Size    int // the most items in a batch
 }
 
 // buffer is how many items the channels of the hand-written subjects hold between two stages, as Millstream's do.
 const buffer = 256
-
-// queue is how many jobs wait for a worker at most where a subject can bound them, as in a pool of Millstream.
-const queue = 1024
 
 // Subject is one way to do the work. A form that it does not have is nil. It is a plain value.
 type Subject struct {

@@ -22,7 +22,7 @@ func timedChannels() []Subject {
 				res  result.Result[int]
 				done chan struct{}
 			}
-			jobs := make(chan *job, queue)
+			jobs := make(chan *job, o.Queue)
 			var workers sync.WaitGroup
 			for w := range o.Workers {
 				workers.Go(func() {
