@@ -25,6 +25,7 @@ type server struct {
 	rejectAt int           // calls in queue at which it turns further ones away; 0 is never
 	hangs    time.Duration // 0, or how long each call takes before it fails
 	latency  time.Duration // of the network
+	failing  int           // one call in so many fails, whatever the load; 0 is none
 	served   int
 	refused  int
 }
@@ -59,6 +60,7 @@ func (s *server) call() (ratelimit.Outcome, error) {
 	time.Sleep(d)
 	s.mu.Lock()
 	s.served++
+	fails := s.failing > 0 && s.served%s.failing == 0
 	if len(s.queue) > 0 && s.busy <= s.servers {
 		close(s.queue[0])
 		s.queue = s.queue[1:]
@@ -67,6 +69,9 @@ func (s *server) call() (ratelimit.Outcome, error) {
 	}
 	s.mu.Unlock()
 	time.Sleep(network)
+	if fails {
+		return ratelimit.Dropped, errBusy
+	}
 	return ratelimit.Success, nil
 }
 
@@ -166,14 +171,14 @@ func TestGradientSettlesAtWhatTheServersTake(t *testing.T) {
 		{"20 constant", 20, constant(50 * time.Millisecond), 20, 40},
 		{"100 constant", 100, constant(50 * time.Millisecond), 100, 190},
 		{"20 exponential", 20, exponential(50 * time.Millisecond), 18, 45},
-		{"100 exponential", 100, exponential(20 * time.Millisecond), 90, 200},
+		{"100 exponential", 100, exponential(100 * time.Millisecond), 90, 200},
 		{"20 slow", 20, constant(2 * time.Second), 20, 40},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &server{servers: test.servers, service: test.service}
-			simulate(t, 400, s, func(t *testing.T, c *ratelimit.Concurrency) {
-				time.Sleep(2 * time.Minute)
-				got := watch(c, s, 3*time.Minute)
+			simulate(t, 300, s, func(t *testing.T, c *ratelimit.Concurrency) {
+				time.Sleep(time.Minute)
+				got := watch(c, s, 2*time.Minute)
 				t.Logf("%+v", got)
 				assert.GreaterOrEqual(t, got.mean, test.from)
 				assert.LessOrEqual(t, got.mean, test.to)
