@@ -32,26 +32,26 @@ type Concurrency struct {
 	classify func(error) Outcome
 
 	mu       sync.Mutex // held for a few steps, never while anybody waits or a user's function runs
-	tuner    tuner
-	calls    []call   // in flight, and free places
-	free     []uint32 // places of calls that nobody has
-	started  uint64   // calls so far; the number of a call is its place among them
+	tuner    limitTuner
+	calls    []callState // in flight, and free places
+	free     []uint32    // places of calls that nobody has
+	started  uint64      // calls so far; the number of a call is its place among them
 	inFlight int
-	line     line
-	spare    *waiter // to be used again
+	line     callLine
+	spare    *callWaiter // to be used again
 	counts   [outcomes]uint64
 	alarm    int64 // when the timer that is armed calls wake, or 0
 }
 
-// tuner finds the limit. It is called with the lock of its Concurrency held, and knows the
+// limitTuner finds the limit. It is called with the lock of its Concurrency held, and knows the
 // time only from its arguments, which are nanoseconds since the epoch.
-type tuner interface {
+type limitTuner interface {
 	// limit is the number of calls that may be in flight now, at least 1.
 	limit() int
 	// begun is told of each call that starts, with the calls then in flight, itself included.
 	begun(now int64, number uint64, inFlight int)
 	// ended is told of each call that ended; c.inFlight is what it was when it began.
-	ended(now int64, number uint64, c call, outcome Outcome, inFlight int)
+	ended(now int64, number uint64, c callState, outcome Outcome, inFlight int)
 	// wake is called at the time that alarm says, or a little later.
 	wake(now int64)
 	// alarm is when to call wake; 0 is never.
@@ -59,8 +59,8 @@ type tuner interface {
 	describe(*ConcurrencySnapshot)
 }
 
-// call is a call in flight.
-type call struct {
+// callState is a call in flight.
+type callState struct {
 	number   uint64 // of the call, from 1; 0 if nobody has the place
 	start    int64
 	inFlight int // when it began, itself included
@@ -118,7 +118,7 @@ func (c *Concurrency) Acquire(ctx context.Context) (Permit, error) {
 	}
 	w := c.spare
 	if w == nil {
-		w = &waiter{ready: make(chan struct{}, 1)}
+		w = &callWaiter{ready: make(chan struct{}, 1)}
 	} else {
 		c.spare, w.next = w.next, nil
 	}
@@ -141,7 +141,7 @@ func (c *Concurrency) Acquire(ctx context.Context) (Permit, error) {
 		c.mu.Lock()
 	}
 	p := w.permit
-	*w = waiter{ready: w.ready, next: c.spare}
+	*w = callWaiter{ready: w.ready, next: c.spare}
 	c.spare = w
 	c.mu.Unlock()
 	return p, err
@@ -245,20 +245,20 @@ func (c *Concurrency) start() Permit {
 	c.inFlight++
 	if len(c.free) == 0 {
 		c.free = append(c.free, uint32(len(c.calls)))
-		c.calls = append(c.calls, call{})
+		c.calls = append(c.calls, callState{})
 	}
 	last := len(c.free) - 1
 	place := c.free[last]
 	c.free = c.free[:last]
 	now := c.now()
-	c.calls[place] = call{number: c.started, start: now, inFlight: c.inFlight}
+	c.calls[place] = callState{number: c.started, start: now, inFlight: c.inFlight}
 	c.tuner.begun(now, c.started, c.inFlight)
 	return Permit{c: c, number: c.started, place: place}
 }
 
 // grant starts the calls of those in line that the limit allows, and returns them, linked;
 // their channels are for unlock.
-func (c *Concurrency) grant() (woken *waiter) {
+func (c *Concurrency) grant() (woken *callWaiter) {
 	last := &woken
 	for c.line.length > 0 && c.inFlight < c.tuner.limit() {
 		w := c.line.pop()
@@ -271,7 +271,7 @@ func (c *Concurrency) grant() (woken *waiter) {
 
 // unlock gives up the lock, and only then wakes those that grant has returned and arms the
 // timer of the tuner, if it asks for one.
-func (c *Concurrency) unlock(woken *waiter) {
+func (c *Concurrency) unlock(woken *callWaiter) {
 	alarm := c.tuner.alarm()
 	arm := alarm != 0 && (c.alarm == 0 || alarm < c.alarm)
 	var wait time.Duration
@@ -304,21 +304,21 @@ func (c *Concurrency) wake() {
 // now is the time since the epoch of c: a bubble of testing/synctest has its own clock.
 func (c *Concurrency) now() int64 { return max(int64(time.Since(c.epoch)), 0) }
 
-// waiter is a caller in line. It is used again, with its channel, by the same Concurrency.
-type waiter struct {
+// callWaiter is a caller in line. It is used again, with its channel, by the same Concurrency.
+type callWaiter struct {
 	ready      chan struct{} // gets one value when granted is set, after the lock was given up
 	granted    bool
 	permit     Permit
-	prev, next *waiter
+	prev, next *callWaiter
 }
 
-// line is who waits, in order.
-type line struct {
-	head, tail *waiter
+// callLine is who waits, in order.
+type callLine struct {
+	head, tail *callWaiter
 	length     int
 }
 
-func (l *line) push(w *waiter) {
+func (l *callLine) push(w *callWaiter) {
 	w.prev = l.tail
 	if l.tail == nil {
 		l.head = w
@@ -329,13 +329,13 @@ func (l *line) push(w *waiter) {
 	l.length++
 }
 
-func (l *line) pop() *waiter {
+func (l *callLine) pop() *callWaiter {
 	w := l.head
 	l.remove(w)
 	return w
 }
 
-func (l *line) remove(w *waiter) {
+func (l *callLine) remove(w *callWaiter) {
 	if w.prev == nil {
 		l.head = w.next
 	} else {

@@ -4,11 +4,11 @@ import "time"
 
 // aimd is the tuner of [AIMD].
 type aimd struct {
-	bounds
+	limitBounds
 	current float64
 	slow    int64 // 0: no call is
 	started uint64
-	round   round
+	round   callRound
 	usual   int64 // median of the last round
 }
 
@@ -19,7 +19,7 @@ func (a *aimd) begun(_ int64, number uint64, inFlight int) {
 	a.round.reached = a.round.reached || inFlight >= a.limit()
 }
 
-func (a *aimd) ended(now int64, number uint64, c call, outcome Outcome, _ int) {
+func (a *aimd) ended(now int64, number uint64, c callState, outcome Outcome, _ int) {
 	if a.slow > 0 && outcome == Success && now-c.start > a.slow {
 		outcome = Dropped
 	}

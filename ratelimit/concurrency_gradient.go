@@ -19,7 +19,7 @@ const (
 // began in the probe tell anything. While it is not, calls tell how the limit does in the
 // round, and those with hardly any other beside them what the base is.
 type gradient struct {
-	bounds
+	limitBounds
 	tolerance float64
 	every     int64
 
@@ -27,10 +27,10 @@ type gradient struct {
 	started uint64
 	usual   int64 // median of the last round
 	base    int64 // 0: not known yet
-	round   round
+	round   callRound
 
-	calm sample // of calls that tell the base
-	lost int    // and of these, the ones that were dropped
+	calm callSample // of calls that tell the base
+	lost int        // and of these, the ones that were dropped
 
 	probing   bool
 	probed    uint64 // the first call of the probe
@@ -38,8 +38,8 @@ type gradient struct {
 	nextProbe int64
 }
 
-func newGradient(b bounds, tolerance float64, every int64) *gradient {
-	return &gradient{bounds: b, tolerance: tolerance, every: every, current: b.first, probing: true, probed: 1}
+func newGradient(b limitBounds, tolerance float64, every int64) *gradient {
+	return &gradient{limitBounds: b, tolerance: tolerance, every: every, current: b.first, probing: true, probed: 1}
 }
 
 func (g *gradient) limit() int {
@@ -57,7 +57,7 @@ func (g *gradient) begun(now int64, number uint64, inFlight int) {
 	g.round.reached = g.round.reached || inFlight >= g.limit()
 }
 
-func (g *gradient) ended(now int64, number uint64, c call, outcome Outcome, inFlight int) {
+func (g *gradient) ended(now int64, number uint64, c callState, outcome Outcome, inFlight int) {
 	if g.probing {
 		if number >= g.probed {
 			g.measure(now, c, outcome)
@@ -79,7 +79,7 @@ func (g *gradient) ended(now int64, number uint64, c call, outcome Outcome, inFl
 }
 
 // measure takes a call that tells the base.
-func (g *gradient) measure(now int64, c call, outcome Outcome) {
+func (g *gradient) measure(now int64, c callState, outcome Outcome) {
 	switch outcome {
 	case Success:
 		g.calm.add(now - c.start)

@@ -15,14 +15,14 @@ type concurrencyConfig struct {
 	lowest, highest int
 	first           int // 0: not said
 	classify        func(error) Outcome
-	make            func(bounds) tuner
+	make            func(limitBounds) limitTuner
 	given           map[string]bool
 }
 
-// bounds keep a limit where it is allowed to be.
-type bounds struct{ lowest, highest, first float64 }
+// limitBounds keep a limit where it is allowed to be.
+type limitBounds struct{ lowest, highest, first float64 }
 
-func (b bounds) clamp(limit float64) float64 { return min(max(limit, b.lowest), b.highest) }
+func (b limitBounds) clamp(limit float64) float64 { return min(max(limit, b.lowest), b.highest) }
 
 func newConcurrencyConfig(opts []ConcurrencyOption) *concurrencyConfig {
 	cfg := &concurrencyConfig{lowest: 1, highest: 1000, given: map[string]bool{}}
@@ -44,8 +44,8 @@ func newConcurrencyConfig(opts []ConcurrencyOption) *concurrencyConfig {
 	return cfg
 }
 
-func (c *concurrencyConfig) tuner() tuner {
-	return c.make(bounds{float64(c.lowest), float64(c.highest), float64(c.first)})
+func (c *concurrencyConfig) tuner() limitTuner {
+	return c.make(limitBounds{float64(c.lowest), float64(c.highest), float64(c.first)})
 }
 
 func (c *concurrencyConfig) once(option string) {
@@ -128,7 +128,7 @@ func Gradient(tolerance float64, probeEvery time.Duration) ConcurrencyOption {
 		if probeEvery <= 0 {
 			panic(fmt.Sprintf("ratelimit: Gradient: a probe every %v: want more than 0", probeEvery))
 		}
-		c.make = func(b bounds) tuner { return newGradient(b, tolerance, int64(probeEvery)) }
+		c.make = func(b limitBounds) limitTuner { return newGradient(b, tolerance, int64(probeEvery)) }
 	}
 }
 
@@ -147,7 +147,7 @@ func AIMD(slow time.Duration) ConcurrencyOption {
 		if slow < 0 {
 			panic(fmt.Sprintf("ratelimit: AIMD(%v): want at least 0", slow))
 		}
-		c.make = func(b bounds) tuner { return &aimd{bounds: b, current: b.first, slow: int64(slow)} }
+		c.make = func(b limitBounds) limitTuner { return &aimd{limitBounds: b, current: b.first, slow: int64(slow)} }
 	}
 }
 

@@ -11,21 +11,21 @@ const (
 	callsOfRound  = 10
 )
 
-// round is what has been seen since the limit was last looked at. It lasts for at least
+// callRound is what has been seen since the limit was last looked at. It lasts for at least
 // twice the time that half of the calls take, so that slow calls have had the time to end in
 // it and it does not see the fast ones alone.
-type round struct {
+type callRound struct {
 	opened  int64
 	from    uint64 // calls with lower numbers do not count: they began under a higher limit
 	reached bool   // the calls in flight have been as many as the limit allows
 	ok      int
 	dropped int
-	sample  sample
+	sample  callSample
 }
 
 // next opens a round. After a decrease, only calls count that start from now on: what
 // happened to those before is why it was decreased.
-func (r *round) next(now int64, lowered bool, started uint64) {
+func (r *callRound) next(now int64, lowered bool, started uint64) {
 	r.opened, r.reached, r.ok, r.dropped = now, false, 0, 0
 	r.sample.reset()
 	if lowered {
@@ -34,7 +34,7 @@ func (r *round) next(now int64, lowered bool, started uint64) {
 }
 
 // add notes the end of a call.
-func (r *round) add(now int64, number uint64, c call, outcome Outcome) {
+func (r *callRound) add(now int64, number uint64, c callState, outcome Outcome) {
 	switch {
 	case number < r.from:
 	case outcome == Success:
@@ -45,22 +45,22 @@ func (r *round) add(now int64, number uint64, c call, outcome Outcome) {
 	}
 }
 
-func (r *round) over(now, usual int64) bool {
+func (r *callRound) over(now, usual int64) bool {
 	return r.ok+r.dropped >= callsOfRound && now-r.opened >= max(shortestRound, 2*usual)
 }
 
 // share is the share of calls that were dropped.
-func (r *round) share() float64 { return float64(r.dropped) / float64(max(r.ok+r.dropped, 1)) }
+func (r *callRound) share() float64 { return float64(r.dropped) / float64(max(r.ok+r.dropped, 1)) }
 
-// sample keeps some of many durations, each with the same chance (Vitter's algorithm R).
-type sample struct {
+// callSample keeps some of many durations, each with the same chance (Vitter's algorithm R).
+type callSample struct {
 	kept [64]int64
 	seen int
 }
 
-func (s *sample) reset() { s.seen = 0 }
+func (s *callSample) reset() { s.seen = 0 }
 
-func (s *sample) add(d int64) {
+func (s *callSample) add(d int64) {
 	at := s.seen
 	if at >= len(s.kept) {
 		at = rand.IntN(at + 1)
@@ -72,7 +72,7 @@ func (s *sample) add(d int64) {
 }
 
 // median may be called once before reset: it changes the order of what was kept.
-func (s *sample) median() int64 {
+func (s *callSample) median() int64 {
 	kept := s.kept[:min(s.seen, len(s.kept))]
 	if len(kept) == 0 {
 		return 0
