@@ -19,7 +19,7 @@ var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.
 func ask(h http.Handler, r *http.Request) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	fmt.Println(w.Code, w.Header().Get("RateLimit"), w.Header().Get("Retry-After"))
+	fmt.Println(w.Code, w.Header().Get("RateLimit"))
 }
 
 func ExampleMiddleware() {
@@ -112,10 +112,10 @@ func ExampleUnit() {
 	// Output: "uploads";q=8388608;qu="content-bytes";w=8
 }
 
-// daily is a limiter that does not say what it is.
-type daily struct{ *ratelimit.Limiter }
+// daily is a limiter that does not describe itself.
+type daily struct{ limiter *ratelimit.Limiter }
 
-func (daily) Limit() {}
+func (d daily) Take(n int) ratelimit.Decision { return d.limiter.Take(n) }
 
 func ExampleWindow() {
 	limiter := daily{ratelimit.NewLimiter(ratelimit.Every(time.Minute), 1440)}

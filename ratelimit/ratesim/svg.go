@@ -1,0 +1,124 @@
+package ratesim
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Measures of the picture, in its own units.
+const (
+	pictureWidth = 960
+	marginLeft   = 64
+	marginRight  = 24
+	marginTop    = 64
+	laneHeight   = 150 // of the bars of one limit, to both sides
+	laneGap      = 56
+	columns      = 120
+)
+
+// WriteSVG writes the timeline of all limits, one below the other: upwards what was granted, at
+// the time when it was, downwards what was denied, and as an outline what arrived. It returns the
+// first error of w.
+func (r Report) WriteSVG(w io.Writer) error {
+	height := marginTop + len(r.Runs)*(laneHeight+laneGap) + 16
+	var out strings.Builder
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">
+<style>
+text { font: 13px system-ui, sans-serif; fill: #334155; }
+.name { font-weight: 600; font-size: 15px; fill: #0f172a; }
+.small { font-size: 11px; fill: #64748b; }
+.granted { fill: #2563eb; } .denied { fill: #dc2626; }
+.offered { fill: none; stroke: #94a3b8; }
+.axis { stroke: #334155; } .grid { stroke: #e2e8f0; }
+</style>
+<rect width="100%%" height="100%%" fill="#fff"/>
+`, pictureWidth, height, pictureWidth, height)
+	r.legend(&out)
+
+	all := make([][]slice, len(r.Runs))
+	most := 1
+	for i, run := range r.Runs {
+		all[i] = r.slices(run, columns)
+		for _, s := range all[i] {
+			most = max(most, s.Offered, s.granted)
+		}
+	}
+	for i, run := range r.Runs {
+		r.lane(&out, run, all[i], marginTop+i*(laneHeight+laneGap), most)
+	}
+	out.WriteString("</svg>\n")
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func (r Report) legend(out *strings.Builder) {
+	x := marginLeft
+	for _, entry := range []struct{ class, text string }{
+		{"granted", "granted"}, {"denied", "denied"}, {"offered", "arrived"},
+	} {
+		fmt.Fprintf(out, `<rect class="%s" x="%d" y="18" width="12" height="12"/><text x="%d" y="29">%s</text>`+"\n",
+			entry.class, x, x+18, entry.text)
+		x += 90
+	}
+	fmt.Fprintf(out, `<text class="small" x="%d" y="29" text-anchor="end">tokens in each %v</text>`+"\n",
+		pictureWidth-marginRight, rounded(r.For/columns))
+}
+
+// lane draws one limit. Its zero line divides the height as the largest columns to both sides do.
+func (r Report) lane(out *strings.Builder, run Outcomes, parts []slice, top, most int) {
+	up, down := 1, 0
+	for _, s := range parts {
+		up, down = max(up, s.Offered, s.granted), max(down, s.Denied)
+	}
+	unit := float64(laneHeight) / float64(2*most)
+	if float64(up+down)*unit < laneHeight { // the same scale for all, as large as the fullest lane allows
+		unit = min(float64(laneHeight)/float64(up+down), float64(laneHeight)/float64(most))
+	}
+	zero := float64(top) + float64(up)*unit
+	fmt.Fprintf(out, `<text class="name" x="%d" y="%d">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`+"\n",
+		marginLeft, top-8, escape(run.Limit.Name), pictureWidth-marginRight, top-8, escape(run.summary()))
+	r.grid(out, float64(top), zero+float64(down)*unit)
+
+	width := float64(pictureWidth-marginLeft-marginRight) / columns
+	for i, s := range parts {
+		x := marginLeft + float64(i)*width
+		column := func(class string, y float64, n int) {
+			if n > 0 {
+				fmt.Fprintf(out, `<rect class="%s" x="%.2f" y="%.2f" width="%.2f" height="%.2f"/>`+"\n",
+					class, x+0.5, y, width-1, float64(n)*unit)
+			}
+		}
+		column("granted", zero-float64(s.granted)*unit, s.granted)
+		column("denied", zero, s.Denied)
+		column("offered", zero-float64(s.Offered)*unit, s.Offered)
+	}
+	fmt.Fprintf(out, `<line class="axis" x1="%d" x2="%d" y1="%.2f" y2="%.2f"/>`+"\n",
+		marginLeft, pictureWidth-marginRight, zero, zero)
+	label := func(y float64, n int) {
+		fmt.Fprintf(out, `<text class="small" x="%d" y="%.2f" text-anchor="end">%s</text>`+"\n", marginLeft-6, y, thousands(n))
+	}
+	label(float64(top)+8, up)
+	label(zero+4, 0)
+	if float64(down)*unit > 14 {
+		label(zero+float64(down)*unit, down)
+	}
+}
+
+// grid draws the ticks of the time.
+func (r Report) grid(out *strings.Builder, top, bottom float64) {
+	step := roundStep(r.For, 10)
+	for at := time.Duration(0); at <= r.For; at += step {
+		x := marginLeft + float64(at)/float64(r.For)*(pictureWidth-marginLeft-marginRight)
+		fmt.Fprintf(out, `<line class="grid" x1="%.2f" x2="%.2f" y1="%.2f" y2="%.2f"/>`, x, x, top, bottom+4)
+		fmt.Fprintf(out, `<text class="small" x="%.2f" y="%.2f" text-anchor="middle">%v</text>`+"\n", x, bottom+17, at)
+	}
+}
+
+func escape(text string) string {
+	var out strings.Builder
+	_ = xml.EscapeText(&out, []byte(text)) // to a strings.Builder
+	return out.String()
+}
