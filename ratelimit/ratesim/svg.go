@@ -38,16 +38,14 @@ text { font: 13px system-ui, sans-serif; fill: #334155; }
 `, pictureWidth, height, pictureWidth, height)
 	r.legend(&out)
 
-	all := make([][]slice, len(r.Runs))
-	most := 1
+	lanes := make([]lane, len(r.Runs))
+	most := 1 // in a lane, to both sides: all have the same scale
 	for i, run := range r.Runs {
-		all[i] = r.slices(run, columns)
-		for _, s := range all[i] {
-			most = max(most, s.Offered, s.granted)
-		}
+		lanes[i] = newLane(r.slices(run, columns))
+		most = max(most, lanes[i].up+lanes[i].down)
 	}
 	for i, run := range r.Runs {
-		r.lane(&out, run, all[i], marginTop+i*(laneHeight+laneGap), most)
+		r.draw(&out, run, lanes[i], marginTop+i*(laneHeight+laneGap), float64(laneHeight)/float64(most))
 	}
 	out.WriteString("</svg>\n")
 	_, err := io.WriteString(w, out.String())
@@ -67,23 +65,29 @@ func (r Report) legend(out *strings.Builder) {
 		pictureWidth-marginRight, rounded(r.For/columns))
 }
 
-// lane draws one limit. Its zero line divides the height as the largest columns to both sides do.
-func (r Report) lane(out *strings.Builder, run Outcomes, parts []slice, top, most int) {
-	up, down := 1, 0
+// lane is what happened to one limit, and the largest columns to both sides.
+type lane struct {
+	parts    []slice
+	up, down int
+}
+
+func newLane(parts []slice) lane {
+	l := lane{parts: parts, up: 1}
 	for _, s := range parts {
-		up, down = max(up, s.Offered, s.granted), max(down, s.Denied)
+		l.up, l.down = max(l.up, s.Offered, s.granted), max(l.down, s.Denied)
 	}
-	unit := float64(laneHeight) / float64(2*most)
-	if float64(up+down)*unit < laneHeight { // the same scale for all, as large as the fullest lane allows
-		unit = min(float64(laneHeight)/float64(up+down), float64(laneHeight)/float64(most))
-	}
-	zero := float64(top) + float64(up)*unit
+	return l
+}
+
+// draw draws one limit, with so many units of the picture for a token.
+func (r Report) draw(out *strings.Builder, run Outcomes, l lane, top int, unit float64) {
+	zero := float64(top) + float64(l.up)*unit
 	fmt.Fprintf(out, `<text class="name" x="%d" y="%d">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`+"\n",
 		marginLeft, top-8, escape(run.Limit.Name), pictureWidth-marginRight, top-8, escape(run.summary()))
-	r.grid(out, float64(top), zero+float64(down)*unit)
+	r.grid(out, float64(top), zero+float64(l.down)*unit)
 
 	width := float64(pictureWidth-marginLeft-marginRight) / columns
-	for i, s := range parts {
+	for i, s := range l.parts {
 		x := marginLeft + float64(i)*width
 		column := func(class string, y float64, n int) {
 			if n > 0 {
@@ -100,10 +104,10 @@ func (r Report) lane(out *strings.Builder, run Outcomes, parts []slice, top, mos
 	label := func(y float64, n int) {
 		fmt.Fprintf(out, `<text class="small" x="%d" y="%.2f" text-anchor="end">%s</text>`+"\n", marginLeft-6, y, thousands(n))
 	}
-	label(float64(top)+8, up)
+	label(float64(top)+8, l.up)
 	label(zero+4, 0)
-	if float64(down)*unit > 14 {
-		label(zero+float64(down)*unit, down)
+	if float64(l.down)*unit > 14 {
+		label(zero+float64(l.down)*unit, l.down)
 	}
 }
 
