@@ -147,22 +147,19 @@ type slice struct {
 	waits   []int64 // of those arrivals that were admitted, in nanoseconds
 }
 
-// slices cuts the time into so many equal parts.
-func (r Report) slices(run Outcomes, parts int) []slice {
-	out := make([]slice, parts)
-	part := func(at time.Duration) int {
-		return min(int(float64(at)/float64(r.For)*float64(parts)+1e-9), parts)
-	}
+// slicesOf cuts the time into parts of one step; the last may be shorter.
+func (r Report) slicesOf(run Outcomes, step time.Duration) []slice {
+	out := make([]slice, int((r.For+step-1)/step))
 	for i, a := range r.Arrivals {
 		fate := run.Fates[i]
-		s := &out[part(a.At)]
+		s := &out[a.At/step]
 		s.add(a.N, fate.Admitted)
 		if !fate.Admitted {
 			continue
 		}
 		s.waits = append(s.waits, int64(fate.Wait))
-		if p := part(a.At + fate.Wait); p < parts {
-			out[p].granted += a.N
+		if granted := a.At + fate.Wait; granted < r.For {
+			out[granted/step].granted += a.N
 		}
 	}
 	return out

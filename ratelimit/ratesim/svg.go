@@ -14,18 +14,28 @@ const (
 	marginLeft   = 64
 	marginRight  = 24
 	marginTop    = 64
-	laneHeight   = 150 // of the bars of one limit, to both sides
+	laneHeight   = 150 // of the highest bars of a limit, to both sides
 	laneGap      = 56
-	columns      = 120
+	columns      = 150 // at most
 )
 
 // WriteSVG writes the timeline of all limits, one below the other: upwards what was granted, at
 // the time when it was, downwards what was denied, and as an outline what arrived. It returns the
 // first error of w.
 func (r Report) WriteSVG(w io.Writer) error {
-	height := marginTop + len(r.Runs)*(laneHeight+laneGap) + 16
+	step := roundStep(r.For, columns)
+	lanes := make([]lane, len(r.Runs))
+	most, sum := 1, 0 // in a lane, to both sides: all have the same scale
+	for i, run := range r.Runs {
+		lanes[i] = newLane(r.slicesOf(run, step))
+		most = max(most, lanes[i].height())
+		sum += lanes[i].height()
+	}
+	unit := float64(laneHeight) / float64(most)
+	height := marginTop + float64(sum)*unit + float64(len(r.Runs)*laneGap)
+
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %.0f" width="%d" height="%.0f" role="img">
 <style>
 text { font: 13px system-ui, sans-serif; fill: #334155; }
 .name { font-weight: 600; font-size: 15px; fill: #0f172a; }
@@ -36,23 +46,18 @@ text { font: 13px system-ui, sans-serif; fill: #334155; }
 </style>
 <rect width="100%%" height="100%%" fill="#fff"/>
 `, pictureWidth, height, pictureWidth, height)
-	r.legend(&out)
-
-	lanes := make([]lane, len(r.Runs))
-	most := 1 // in a lane, to both sides: all have the same scale
+	legend(&out, step)
+	top := float64(marginTop)
 	for i, run := range r.Runs {
-		lanes[i] = newLane(r.slices(run, columns))
-		most = max(most, lanes[i].up+lanes[i].down)
-	}
-	for i, run := range r.Runs {
-		r.draw(&out, run, lanes[i], marginTop+i*(laneHeight+laneGap), float64(laneHeight)/float64(most))
+		r.draw(&out, run, lanes[i], top, unit, step)
+		top += float64(lanes[i].height())*unit + laneGap
 	}
 	out.WriteString("</svg>\n")
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-func (r Report) legend(out *strings.Builder) {
+func legend(out *strings.Builder, step time.Duration) {
 	x := marginLeft
 	for _, entry := range []struct{ class, text string }{
 		{"granted", "granted"}, {"denied", "denied"}, {"offered", "arrived"},
@@ -62,7 +67,7 @@ func (r Report) legend(out *strings.Builder) {
 		x += 90
 	}
 	fmt.Fprintf(out, `<text class="small" x="%d" y="29" text-anchor="end">tokens in each %v</text>`+"\n",
-		pictureWidth-marginRight, rounded(r.For/columns))
+		pictureWidth-marginRight, step)
 }
 
 // lane is what happened to one limit, and the largest columns to both sides.
@@ -79,14 +84,16 @@ func newLane(parts []slice) lane {
 	return l
 }
 
-// draw draws one limit, with so many units of the picture for a token.
-func (r Report) draw(out *strings.Builder, run Outcomes, l lane, top int, unit float64) {
-	zero := float64(top) + float64(l.up)*unit
-	fmt.Fprintf(out, `<text class="name" x="%d" y="%d">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`+"\n",
-		marginLeft, top-8, escape(run.Limit.Name), pictureWidth-marginRight, top-8, escape(run.summary()))
-	r.grid(out, float64(top), zero+float64(l.down)*unit)
+func (l lane) height() int { return l.up + l.down }
 
-	width := float64(pictureWidth-marginLeft-marginRight) / columns
+// draw draws one limit, with so many units of the picture for a token.
+func (r Report) draw(out *strings.Builder, run Outcomes, l lane, top, unit float64, step time.Duration) {
+	zero := top + float64(l.up)*unit
+	fmt.Fprintf(out, `<text class="name" x="%d" y="%.2f">%s</text><text x="%d" y="%.2f" text-anchor="end">%s</text>`+"\n",
+		marginLeft, top-8, escape(run.Limit.Name), pictureWidth-marginRight, top-8, escape(run.summary()))
+	r.grid(out, top, zero+float64(l.down)*unit)
+
+	width := (pictureWidth - marginLeft - marginRight) * float64(step) / float64(r.For)
 	for i, s := range l.parts {
 		x := marginLeft + float64(i)*width
 		column := func(class string, y float64, n int) {
@@ -104,7 +111,7 @@ func (r Report) draw(out *strings.Builder, run Outcomes, l lane, top int, unit f
 	label := func(y float64, n int) {
 		fmt.Fprintf(out, `<text class="small" x="%d" y="%.2f" text-anchor="end">%s</text>`+"\n", marginLeft-6, y, thousands(n))
 	}
-	label(float64(top)+8, l.up)
+	label(top+8, l.up)
 	label(zero+4, 0)
 	if float64(l.down)*unit > 14 {
 		label(zero+float64(l.down)*unit, l.down)

@@ -17,11 +17,11 @@ const (
 // String returns a table for each limit: what arrived in each part of the time, and what became of
 // it. A bar shows what was admitted, and its lighter end what was denied.
 func (r Report) String() string {
-	step, rows := r.steps()
+	step := roundStep(r.For, rowsOfTable)
 	most := 1
 	all := make([][]slice, len(r.Runs))
 	for i, run := range r.Runs {
-		all[i] = r.slicesOf(run, step, rows)
+		all[i] = r.slicesOf(run, step)
 		for _, s := range all[i] {
 			most = max(most, s.Offered)
 		}
@@ -44,7 +44,10 @@ func (r Report) String() string {
 				p50, highest := s.quantiles()
 				fmt.Fprintf(w, "%v\t%v\t", p50, highest)
 			}
-			fmt.Fprintf(w, "  %s\n", bar(s.Count, most))
+			if b := bar(s.Count, most); b != "" {
+				fmt.Fprint(w, "  "+b)
+			}
+			fmt.Fprintln(w)
 		}
 		_ = w.Flush() // to a strings.Builder
 	}
@@ -62,12 +65,6 @@ func (o Outcomes) summary() string {
 		text += ", longest wait " + rounded(o.MaxWait).String()
 	}
 	return text
-}
-
-// steps returns a round part of the time, and how many of these there are.
-func (r Report) steps() (time.Duration, int) {
-	step := roundStep(r.For, rowsOfTable)
-	return step, int((r.For + step - 1) / step)
 }
 
 // roundStep returns the smallest round duration of which at most n are in d.
@@ -88,13 +85,6 @@ func roundStep(d time.Duration, n int) time.Duration {
 	}
 	day := 24 * time.Hour
 	return (d/time.Duration(n)/day + 1) * day
-}
-
-// slicesOf cuts the time into parts of one step; the last may be shorter.
-func (r Report) slicesOf(run Outcomes, step time.Duration, rows int) []slice {
-	whole := r
-	whole.For = step * time.Duration(rows)
-	return whole.slices(run, rows)
 }
 
 func (s slice) quantiles() (p50, highest time.Duration) {
