@@ -58,13 +58,12 @@ func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 	default:
 		debt := int64(0)
 		if old.tat != unused {
-			if since := at - old.base; since > old.reach {
-				old = l.rebase(at)
-			} else if since < -old.reach {
-				at = old.base // t is long before what was granted
-				b.base = at
+			base, ticks, tat := old.seen(old.tat, at)
+			if at-base < -old.reach {
+				b.base = base // t is long before what was granted
+				ticks = 0
 			}
-			debt = max(old.tat-old.ticks(at-old.base), 0)
+			debt = max(tat-ticks, 0)
 		}
 		b.tat = old.convert(debt, &b.meter)
 	}
@@ -93,8 +92,8 @@ func (b *bucket) tokens(tat, at int64) float64 {
 	if b.unlimited || tat == unused {
 		return float64(b.burst)
 	}
-	since := min(max(at-b.base, -b.reach), b.reach)
-	return float64(b.depth-max(tat-b.ticks(since), 0)) / float64(b.cost)
+	_, ticks, tat := b.seen(tat, at)
+	return float64(b.depth-max(tat-ticks, 0)) / float64(b.cost)
 }
 
 // Pause lets nothing through until then, also with a limit of [Inf]: for a server

@@ -162,12 +162,13 @@ func (m *meter) after(ticks int64) int64 {
 	return steps << m.shift
 }
 
-// price returns the ticks that n events cost; maxTicks is as good as more.
+// price returns the ticks that n events cost, at most so many that adding them to a
+// time in ticks does not overflow.
 func (m *meter) price(n int64) int64 {
-	if hi, lo := bits.Mul64(uint64(n), uint64(m.cost)); hi == 0 && lo <= 2*maxTicks {
+	if hi, lo := bits.Mul64(uint64(n), uint64(m.cost)); hi == 0 && lo < 2*maxTicks {
 		return int64(lo)
 	}
-	return 2 * maxTicks
+	return 2*maxTicks - 1
 }
 
 // convert returns the debt in ticks of to that leaves as many events in a bucket as

@@ -64,8 +64,8 @@ func (l *Limiter) due(now int64, ahead, n int) int64 {
 	if b.unlimited {
 		return now
 	}
-	base, tat := b.seen(now)
-	full := max(tat, b.ticks(max(now-base, -b.reach)))
+	base, ticks, full := b.seen(b.tat, now)
+	full = max(full, ticks)
 	// The time in ticks is full + (ahead+n)*cost - depth. It may need more than 64 bits.
 	hi, lo := bits.Mul64(uint64(ahead)+uint64(n), uint64(b.cost))
 	if hi == 0 && lo <= maxTicks {
@@ -87,15 +87,16 @@ func (l *Limiter) due(now int64, ahead, n int) int64 {
 	return max(now, later(base, int64(min(steps, math.MaxInt64)), b.shift))
 }
 
-// seen returns base and time of the bucket as they would be if it were rebased when it
-// has to be.
-func (b *bucket) seen(now int64) (base, tat int64) {
-	since := now - b.base
-	if since > b.reach || since < -b.reach && b.tat == unused {
-		base = b.base + since>>b.shift<<b.shift
-		return base, b.move(b.tat, base-b.base)
+// seen returns a base within reach of now, and now and a time of the bucket as ticks from
+// there. Now is not before what is in reach of the base.
+func (b *bucket) seen(tat, now int64) (base, ticks, seen int64) {
+	base, seen = b.base, tat
+	since := now - base
+	if since > b.reach || since < -b.reach && tat == unused {
+		base += since >> b.shift << b.shift
+		seen = b.move(tat, base-b.base)
 	}
-	return b.base, b.tat
+	return base, b.ticks(max(now-base, -b.reach)), seen
 }
 
 // stepsAt returns the least number of steps that is at least so many ticks.
@@ -135,33 +136,29 @@ func (l *Limiter) fits(now int64, n int) bool {
 	if b.unlimited {
 		return true
 	}
-	base, tat := b.seen(now)
-	return max(tat, b.ticks(max(now-base, -b.reach))) <= 2*maxTicks-b.price(int64(n))
+	_, ticks, tat := b.seen(b.tat, now)
+	return max(tat, ticks) <= 2*maxTicks-b.price(int64(n))
 }
 
 func (l *Limiter) left(now int64) int {
 	b := l.state.Load()
-	switch since := now - b.base; {
-	case b.unlimited:
+	if b.unlimited {
 		return math.MaxInt
-	case b.tat == unused, since > b.reach:
-		return l.most()
-	default:
-		since = max(since, -b.reach)
-		return int(max(b.depth-max(b.tat-b.ticks(since), 0), 0) / b.cost)
 	}
+	_, ticks, tat := b.seen(b.tat, now)
+	return int(max(b.depth-(max(tat, ticks)-ticks), 0) / b.cost)
 }
 
 func (l *Limiter) idle(now int64) int64 {
 	b := l.state.Load()
-	since := now - b.base
-	if b.unlimited || b.tat == unused || since > b.reach {
+	if b.unlimited || b.tat == unused {
 		return now
 	}
-	if wait := b.after(b.tat - b.ticks(max(since, -b.reach))); wait < never-now {
-		return now + wait
+	base, ticks, tat := b.seen(b.tat, now)
+	if tat <= ticks {
+		return now
 	}
-	return never
+	return max(now, later(base, b.stepsAt(tat), b.shift))
 }
 
 func (l *Limiter) take(at int64, n int) {
@@ -214,7 +211,7 @@ func (l *Limiter) rebase(at int64) *bucket {
 // move returns the time in ticks from a base that is later by so many ns, which are a
 // whole number of steps.
 func (m *meter) move(tat, ns int64) int64 {
-	if tat == unused || m.mult == 0 {
+	if tat == unused || m.mult == 0 || ns == 0 {
 		return tat
 	}
 	hi, lo := bits.Mul64(uint64(ns>>m.shift), uint64(m.mult))
