@@ -206,23 +206,37 @@ type Permit struct {
 	place  uint32
 }
 
+// Start sets the time from which the call counts to now; without it, that is when the permit was
+// given. It is for calls that wait for something else in between, such as a rate: that is not time
+// that the server takes. It panics as Release does.
+func (p Permit) Start() {
+	c := p.owner("Start")
+	defer c.mu.Unlock()
+	c.calls[p.place].start = c.now()
+}
+
+// owner returns the Concurrency, locked, if the permit is out.
+func (p Permit) owner(method string) *Concurrency {
+	if p.c == nil {
+		panic("ratelimit: Permit." + method + ": no permit was given")
+	}
+	p.c.mu.Lock()
+	if p.c.calls[p.place].number != p.number {
+		p.c.mu.Unlock()
+		panic("ratelimit: Permit." + method + ": released before")
+	}
+	return p.c
+}
+
 // Release ends the call and says what became of it; a caller that waits may then start. A
 // permit that is released again panics, and so does the zero value: that call would have
 // counted twice.
 func (p Permit) Release(outcome Outcome) {
-	if p.c == nil {
-		panic("ratelimit: Permit.Release: no permit was given")
-	}
 	if int(outcome) >= outcomes {
 		panic("ratelimit: Permit.Release: unknown outcome")
 	}
-	c := p.c
-	c.mu.Lock()
+	c := p.owner("Release")
 	ended := c.calls[p.place]
-	if ended.number != p.number {
-		c.mu.Unlock()
-		panic("ratelimit: Permit.Release: released twice")
-	}
 	c.calls[p.place].number = 0
 	c.free = append(c.free, p.place)
 	c.inFlight--

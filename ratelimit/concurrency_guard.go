@@ -46,7 +46,9 @@ type reservation struct {
 // returns the cause, and the function is not called.
 func (g *Guarded[In, Out]) Call(ctx context.Context, in In) (out Out, err error) {
 	permit, ok := g.claim()
-	if !ok {
+	if ok {
+		permit.Start() // other limits may have been waited for since
+	} else {
 		if permit, err = g.c.Acquire(ctx); err != nil {
 			return out, err
 		}

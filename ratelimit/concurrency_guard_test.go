@@ -79,6 +79,21 @@ func TestGuardedAsTheLimitOfAPool(t *testing.T) {
 	})
 }
 
+// What a call waits for behind its permit is not time that the server takes.
+func TestGuardedDoesNotTakeOtherLimitsForLatency(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := ratelimit.NewConcurrency()
+		g := ratelimit.Guard(c, aSecond)
+		rate := ratelimit.NewLimiter(ratelimit.Every(500*time.Millisecond), 1)
+		numbers := func(yield func(int) bool) {
+			for i := 0; i < 40 && yield(i); i++ {
+			}
+		}
+		require.NoError(t, pipeline.Map(pipeline.From(numbers), g.Call, pipeline.Workers(4), pipeline.Limit(g, rate)).Run(t.Context()))
+		assert.Equal(t, time.Second, c.Snapshot().Base)
+	})
+}
+
 func TestGuardedRunThatEndsKeepsNoPermit(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		c := fixed(3)

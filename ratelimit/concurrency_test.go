@@ -154,9 +154,10 @@ func TestPermitIsReleasedOnce(t *testing.T) {
 	p, _ := c.TryAcquire()
 	copied := p
 	p.Release(ratelimit.Success)
-	assert.PanicsWithValue(t, "ratelimit: Permit.Release: released twice", func() { copied.Release(ratelimit.Success) })
+	assert.PanicsWithValue(t, "ratelimit: Permit.Release: released before", func() { copied.Release(ratelimit.Success) })
 	again, _ := c.TryAcquire() // in the same place
-	assert.PanicsWithValue(t, "ratelimit: Permit.Release: released twice", func() { p.Release(ratelimit.Success) })
+	assert.PanicsWithValue(t, "ratelimit: Permit.Release: released before", func() { p.Release(ratelimit.Success) })
+	assert.PanicsWithValue(t, "ratelimit: Permit.Start: released before", func() { p.Start() })
 	assert.Equal(t, 1, c.InFlight())
 	assert.PanicsWithValue(t, "ratelimit: Permit.Release: unknown outcome", func() { again.Release(3) })
 	again.Release(ratelimit.Ignore)

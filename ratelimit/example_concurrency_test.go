@@ -92,6 +92,20 @@ func ExamplePermit_Release() {
 	// Output: 1
 }
 
+func ExamplePermit_Start() {
+	limit, rate := ratelimit.NewConcurrency(), ratelimit.NewLimiter(10, 1)
+	permit, err := limit.Acquire(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = rate.Wait(context.Background())
+	permit.Start() // what comes now is the server's time
+	permit.Release(ratelimit.OutcomeOf(err))
+	fmt.Println(limit.Snapshot().Success)
+	// Output: 1
+}
+
 func ExampleConcurrency_Limit() {
 	limit := ratelimit.NewConcurrency(ratelimit.AIMD(0), ratelimit.StartAt(25))
 	fmt.Println(limit.Limit())

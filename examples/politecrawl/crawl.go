@@ -30,14 +30,16 @@ type crawler struct {
 
 // newCrawler returns a crawler that sends its requests to base.
 //
-// A request goes through three layers. The client's transport waits until its host's rate allows
-// it, and pauses that host when a server asks for it. Then it waits for room among the requests
-// that are in flight to the host. Only then it is sent.
+// A request goes through three layers. It waits for room among those that are in flight to its
+// host. Then it waits until the host's rate allows it; that layer also pauses a host that asks for
+// it, and asks again afterwards. Only then it is sent.
 func newCrawler(o options, base http.RoundTripper) *crawler {
 	rates := ratelimit.NewKeyed[string](ratelimit.Limit(o.rate), o.burst, ratelimit.MaxKeys(10_000))
-	hosts := newHosts(base, o.inFlight)
-	polite := ratehttp.NewTransport(hosts, ratehttp.ThroughPerHost(rates), ratehttp.Retries(repeats), ratehttp.MaxPause(time.Minute))
-	return &crawler{options: o, client: &http.Client{Transport: polite}, hosts: hosts, frontier: newFrontier(o.most)}
+	polite := func(base http.RoundTripper) http.RoundTripper {
+		return ratehttp.NewTransport(base, ratehttp.ThroughPerHost(rates), ratehttp.Retries(repeats), ratehttp.MaxPause(time.Minute))
+	}
+	hosts := newHosts(base, o.inFlight, polite)
+	return &crawler{options: o, client: &http.Client{Transport: hosts}, hosts: hosts, frontier: newFrontier(o.most)}
 }
 
 // flow is the crawl as a pipeline. Its source is the frontier, and its end leads back there: what a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -10,11 +11,11 @@ import (
 	"github.com/millstream-go/millstream/ratelimit/ratehttp"
 )
 
-// hosts keeps for each host how many requests may be in flight to it, and what was done. It is the
-// innermost RoundTripper: the wait for a rate lies outside, so that it does not count as latency.
+// hosts has for each host how many requests may be in flight to it, and what was done. It stands
+// around polite, which waits for rates, and has a sender at the other end.
 type hosts struct {
-	base http.RoundTripper
-	most int // in flight to one host
+	polite http.RoundTripper
+	most   int // in flight to one host
 
 	mu    sync.Mutex
 	known map[string]*host
@@ -27,13 +28,17 @@ type host struct {
 	refused int         // of these
 	paused  time.Duration
 	waiting time.Time // until when a server has asked to wait
-	most    int       // requests in flight at once
+	flying  int       // requests that were sent and are not answered
+	most    int       // of these at once
 	pages   int
 	took    []time.Duration
 }
 
-func newHosts(base http.RoundTripper, most int) *hosts {
-	return &hosts{base: base, most: most, known: map[string]*host{}}
+// newHosts returns hosts that send their requests to base, through what polite makes of it.
+func newHosts(base http.RoundTripper, most int, polite func(http.RoundTripper) http.RoundTripper) *hosts {
+	h := &hosts{most: most, known: map[string]*host{}}
+	h.polite = polite(&sender{h, base})
+	return h
 }
 
 func (h *hosts) of(name string) *host {
@@ -47,7 +52,17 @@ func (h *hosts) of(name string) *host {
 	return one
 }
 
-// RoundTrip sends a request when its host has room for it, and tells the limit how it went.
+// A sending is a request on its way.
+type sending struct {
+	host    *host
+	permit  ratelimit.Permit
+	outcome ratelimit.Outcome
+}
+
+type sendingKey struct{}
+
+// RoundTrip sends a request when its host has room for it and its rate allows it. The room comes
+// first: requests that have waited for the rate and then for room could go in a bunch.
 func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	one := h.of(r.URL.Host)
 	permit, err := one.limit.Acquire(r.Context())
@@ -57,18 +72,36 @@ func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	s := &sending{host: one, permit: permit}
+	defer func() { permit.Release(s.outcome) }()
+	return h.polite.RoundTrip(r.WithContext(context.WithValue(r.Context(), sendingKey{}, s)))
+}
+
+// A sender sends what hosts have let through, each time that it is sent.
+type sender struct {
+	*hosts
+	base http.RoundTripper
+}
+
+func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
+	out := r.Context().Value(sendingKey{}).(*sending) //nolint:forcetypeassert // hosts has put it there
+	out.permit.Start()                                // to wait for the rate is not the host's time
 	start := time.Now()
-	h.note(func() {
-		one.sent = append(one.sent, start)
-		one.most = max(one.most, one.limit.InFlight())
+	s.note(func() {
+		out.host.sent = append(out.host.sent, start)
+		out.host.flying++
+		out.host.most = max(out.host.most, out.host.flying)
 	})
-	resp, err := h.base.RoundTrip(r)
-	outcome := ratelimit.OutcomeOf(err)
-	if err == nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable) {
-		outcome = ratelimit.Dropped
+	resp, err := s.base.RoundTrip(r)
+	switch {
+	case err != nil:
+		out.outcome = ratelimit.OutcomeOf(err)
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable:
+		out.outcome = ratelimit.Dropped
+	case out.outcome != ratelimit.Dropped: // nor was it refused before
+		out.outcome = ratelimit.Success
 	}
-	permit.Release(outcome)
-	h.note(func() { one.ended(resp, err, start) })
+	s.note(func() { out.host.ended(resp, err, start) })
 	return resp, err
 }
 
@@ -81,6 +114,7 @@ func (h *hosts) note(change func()) {
 // ended notes an answer. Pauses that overlap count once.
 func (o *host) ended(resp *http.Response, err error, start time.Time) {
 	now := time.Now()
+	o.flying--
 	switch {
 	case err != nil:
 	case resp.StatusCode == http.StatusTooManyRequests:
