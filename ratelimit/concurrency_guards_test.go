@@ -231,3 +231,22 @@ func TestAIMDEndsAtTheUpperBoundIfNothingIsDropped(t *testing.T) {
 		assert.Equal(t, 64, c.Limit())
 	}, ratelimit.AIMD(0), ratelimit.Between(2, 64))
 }
+
+// The calls that were in flight when something broke are one event, also if they end one after the
+// other: what they say is about the limit that they began under.
+func TestConcurrencyCountsCallsFromBeforeADecreaseOnce(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := ratelimit.NewConcurrency(ratelimit.AIMD(0), ratelimit.StartAt(64))
+		var permits []ratelimit.Permit
+		for range 64 {
+			p, ok := c.TryAcquire()
+			assert.True(t, ok)
+			permits = append(permits, p)
+		}
+		for _, p := range permits {
+			time.Sleep(100 * time.Millisecond)
+			p.Release(ratelimit.Dropped)
+		}
+		assert.Equal(t, 32, c.Limit())
+	})
+}

@@ -66,8 +66,8 @@ func legend(out *strings.Builder, step time.Duration) {
 			entry.class, x, x+18, entry.text)
 		x += 90
 	}
-	fmt.Fprintf(out, `<text class="small" x="%d" y="29" text-anchor="end">tokens in each %v</text>`+"\n",
-		pictureWidth-marginRight, step)
+	fmt.Fprintf(out, `<text class="small" x="%d" y="29" text-anchor="end">tokens in each %s</text>`+"\n",
+		pictureWidth-marginRight, brief(step))
 }
 
 // lane is what happened to one limit, and the largest columns to both sides.
@@ -124,7 +124,7 @@ func (r Report) grid(out *strings.Builder, top, bottom float64) {
 	for at := time.Duration(0); at <= r.For; at += step {
 		x := marginLeft + float64(at)/float64(r.For)*(pictureWidth-marginLeft-marginRight)
 		fmt.Fprintf(out, `<line class="grid" x1="%.2f" x2="%.2f" y1="%.2f" y2="%.2f"/>`, x, x, top, bottom+4)
-		fmt.Fprintf(out, `<text class="small" x="%.2f" y="%.2f" text-anchor="middle">%v</text>`+"\n", x, bottom+17, at)
+		fmt.Fprintf(out, `<text class="small" x="%.2f" y="%.2f" text-anchor="middle">%s</text>`+"\n", x, bottom+17, brief(at))
 	}
 }
 

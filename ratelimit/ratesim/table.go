@@ -39,7 +39,7 @@ func (r Report) String() string {
 		}
 		fmt.Fprintln(w, head)
 		for j, s := range all[i] {
-			fmt.Fprintf(w, "%v\t%d\t%d\t%d\t", time.Duration(j)*step, s.Offered, s.Admitted, s.Denied)
+			fmt.Fprintf(w, "%v\t%d\t%d\t%d\t", brief(time.Duration(j)*step), s.Offered, s.Admitted, s.Denied)
 			if run.Limit.Patience > 0 {
 				p50, highest := s.quantiles()
 				fmt.Fprintf(w, "%v\t%v\t", p50, highest)
@@ -103,6 +103,22 @@ func rounded(d time.Duration) time.Duration {
 		}
 	}
 	return d
+}
+
+// brief writes 3d for 72h0m0s and 2m for 2m0s.
+func brief(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > 0 && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func bar(c Count, most int) string {
