@@ -245,9 +245,10 @@ func (p Permit) Release(outcome Outcome) {
 	c.unlock(c.grant())
 }
 
-// take starts a call if the limit and the line allow it.
+// take starts a call if the limit allows it. It need not look at the line: whatever makes room
+// gives it to the line at once, see grant, so that there is none while anybody waits.
 func (c *Concurrency) take() (Permit, bool) {
-	if c.line.length > 0 || c.inFlight >= c.tuner.limit() {
+	if c.inFlight >= c.tuner.limit() {
 		return Permit{}, false
 	}
 	return c.start(), true
