@@ -11,7 +11,7 @@ import (
 //
 // A limit is turned into the time between two events once, exactly, and not
 // rounded again: what [Every] has made counts as the duration that was given to it (up
-// to 104 days, which is all that a float64 can tell apart), a whole number as itself,
+// to 26 days; a float64 cannot tell longer ones apart), a whole number as itself,
 // and any other as the simplest fraction that is this float64. So 10.0/13 means ten
 // events in thirteen seconds, to the nanosecond (golang/go#34861, golang/go#46579).
 // Less than one event in 292 years counts as none, and above 10^12 a second a limit may
