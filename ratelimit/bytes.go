@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 )
 
 // Reader returns a reader that reads from r as fast as l lets it, a token a byte. A
-// Read reads at most the burst of l, which had better be some kilobytes, and waits for
-// as many tokens as it may read bytes before it reads; what was read less is given back.
+// Read takes tokens for as much as it may read, then reads, and gives back what it has
+// read less. It takes as many as it has room for and are there; if there is less
+// than an eighth of the burst of l, which had better be some kilobytes, it waits for that.
 // It ends early with the error of [Limiter.WaitN], and 0, when ctx ends or its deadline
 // is too near; a Read of r that has begun is not cut short.
 //
@@ -46,7 +48,10 @@ func (r *reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return r.r.Read(p)
 	}
-	n, err := grant(r.ctx, r.l, len(p))
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := r.some(len(p))
 	if err != nil {
 		return 0, err
 	}
@@ -54,6 +59,18 @@ func (r *reader) Read(p []byte) (int, error) {
 	defer func() { r.l.Refund(n - min(max(got, 0), n)) }() // also if Read panics
 	got, err = r.r.Read(p[:n])
 	return got, err
+}
+
+// some takes tokens for as many bytes as are there, but not for too few.
+func (r *reader) some(n int) (int, error) {
+	least := min(n, max(r.l.ready().most()/8, 1))
+	if r.l.AllowN(time.Now(), n) {
+		return n, nil
+	}
+	if there := min(r.l.Take(0).Remaining, n); there >= least && r.l.AllowN(time.Now(), there) {
+		return there, nil
+	}
+	return grant(r.ctx, r.l, least)
 }
 
 type writer struct {

@@ -10,11 +10,12 @@ import (
 // with a panic wherever a Limit is taken.
 //
 // A limit is turned into the time between two events once, exactly, and not
-// rounded again: what [Every] has made counts as the duration that was given to it, a
-// whole number as itself, and any other as the simplest fraction that is this
-// float64. So 10.0/13 means ten events in thirteen seconds, to the nanosecond
-// (golang/go#34861, golang/go#46579). More than 2^32 events a nanosecond count as
-// that many, and less than one event in 292 years as none.
+// rounded again: what [Every] has made counts as the duration that was given to it (up
+// to 26 days; a float64 cannot tell longer ones apart), a whole number as itself,
+// and any other as the simplest fraction that is this float64. So 10.0/13 means ten
+// events in thirteen seconds, to the nanosecond (golang/go#34861, golang/go#46579).
+// Less than one event in 292 years counts as none, and above 10^12 a second a limit may
+// be rounded down.
 type Limit float64
 
 // Inf is the limit that lets everything happen, whatever the burst. Any limit that

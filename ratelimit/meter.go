@@ -102,9 +102,11 @@ func interval(limit Limit) (p, q uint64, exact bool) {
 	if d := math.Round(float64(second) / float64(limit)); d >= 1 && d < math.MaxInt64 && Every(time.Duration(d)) == limit {
 		return uint64(d), 1, true
 	}
-	a, b, ok := fraction(float64(limit))
+	a, b, ok := uint64(limit), uint64(1), limit < maxTicks && math.Floor(float64(limit)) == float64(limit)
 	if !ok {
-		return 0, 0, false
+		if a, b, ok = fraction(float64(limit)); !ok {
+			return 0, 0, false
+		}
 	}
 	g := gcd(second, a)
 	hi, p := bits.Mul64(second/g, b)

@@ -251,8 +251,9 @@ func (m *MultiLimiter) Wait(ctx context.Context) error { return m.WaitN(ctx, 1) 
 // WaitN waits until all limits let n events through, and takes them from all then. It
 // stands in the line of one limit at a time, that which it expects to take longest, and keeps
 // its rank when it changes over; so who waits for the limit of one key does not hold up
-// those who wait for others under a limit that they share. For the rest it is
-// [Limiter.WaitN].
+// those who wait for others under a limit that they share. What those in other lines will take
+// first it cannot foresee, so a RetryAfter may be too short, and a deadline that is too
+// near be noticed only on the way. For the rest it is [Limiter.WaitN].
 func (m *MultiLimiter) WaitN(ctx context.Context, n int) error {
 	checkN("WaitN", n)
 	return m.wait(ctx, n, 0)

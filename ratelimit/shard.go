@@ -53,7 +53,7 @@ func shardsFor(keys int) int {
 func (s *shard[K]) init(k *Keyed[K]) {
 	s.keyed = k
 	s.index = make(map[K]int32)
-	s.forgot = long
+	s.forgot = unused
 	s.soonest.Store(math.MaxInt64)
 }
 
@@ -165,6 +165,7 @@ func (s *shard[K]) refund(key K, n int) {
 	case s.slots[i].tat == busy:
 		s.large[key].Refund(n)
 		s.expires(int64(time.Since(s.keyed.epoch)))
+	case s.slots[i].tat == unused:
 	default:
 		s.slots[i].tat = max(s.slots[i].tat-m.price(int64(n)), long)
 		s.expires(s.end(s.slots[i].tat))

@@ -33,10 +33,13 @@ type past struct {
 }
 
 // NewWindow returns a Window that lets n events happen in any span of the length of per.
-// It panics if one of them is not above zero.
+// It panics if one of them is not above zero, or n is above 2^40.
 func NewWindow(n int, per time.Duration) *Window {
 	if n < 1 {
 		panic("ratelimit: NewWindow: less than one event")
+	}
+	if n > maxBurst {
+		panic("ratelimit: NewWindow: more than 2^40 events")
 	}
 	if per <= 0 {
 		panic("ratelimit: NewWindow: the length is not above zero")
