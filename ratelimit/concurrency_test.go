@@ -194,19 +194,19 @@ func TestOutcomeOf(t *testing.T) {
 		nil:                      ratelimit.Success,
 		context.DeadlineExceeded: ratelimit.Dropped,
 		os.ErrDeadlineExceeded:   ratelimit.Dropped,
-		tooMany{}:                ratelimit.Dropped,
+		tooManyError{}:           ratelimit.Dropped,
 		context.Canceled:         ratelimit.Ignore,
 		os.ErrNotExist:           ratelimit.Ignore,
 	} {
 		assert.Equal(t, want, ratelimit.OutcomeOf(err), "%v", err)
 	}
-	assert.Equal(t, ratelimit.Dropped, ratelimit.OutcomeOf(errors.Join(os.ErrClosed, tooMany{})))
+	assert.Equal(t, ratelimit.Dropped, ratelimit.OutcomeOf(errors.Join(os.ErrClosed, tooManyError{})))
 }
 
-type tooMany struct{}
+type tooManyError struct{}
 
-func (tooMany) Error() string             { return "429" }
-func (tooMany) RetryAfter() time.Duration { return time.Second }
+func (tooManyError) Error() string             { return "429" }
+func (tooManyError) RetryAfter() time.Duration { return time.Second }
 
 func TestOutcomeString(t *testing.T) {
 	assert.Equal(t, "success", ratelimit.Success.String())

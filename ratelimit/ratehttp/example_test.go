@@ -13,7 +13,7 @@ import (
 	"github.com/millstream-go/millstream/ratelimit/ratehttp"
 )
 
-var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
+var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello\n") })
 
 // ask prints what a handler answers.
 func ask(h http.Handler, r *http.Request) {

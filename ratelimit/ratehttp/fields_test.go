@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,7 @@ func TestFields(t *testing.T) {
 			`"p";q=999999999999999;w=999999999999999`, `"p";r=999999999999999`},
 		{"says nothing of itself", plain(allowed(8, 3, "90s")), nil, `"p";q=8`, `"p";r=3;t=90`},
 		{"a window", plain(allowed(8, 3, "90s")), []ratehttp.PolicyOption{ratehttp.Window(8, 3600e9)}, `"p";q=8;w=3600`, `"p";r=3;t=90`},
+		{"one that knows its window", ratelimit.NewWindow(100, time.Hour), nil, `"p";q=100;w=3600`, `"p";r=99;t=3600`},
 		{"a unit", described{10, 10, allowed(10, 10, "0s")}, []ratehttp.PolicyOption{ratehttp.Unit("content-bytes")},
 			`"p";q=10;qu="content-bytes";w=1`, `"p";r=10`},
 	} {

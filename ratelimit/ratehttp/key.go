@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -100,8 +101,8 @@ func network(addr netip.Addr) netip.Prefix {
 // one that has connected. Fields of the same name are one list, in order.
 func forwardedFor(fields []string, trusted []netip.Prefix, proxy netip.Addr) netip.Addr {
 	looked := 0
-	for i := len(fields) - 1; i >= 0; i-- {
-		rest, more := fields[i], true
+	for _, rest := range slices.Backward(fields) {
+		more := true
 		for more {
 			if looked++; looked > longestPath {
 				return proxy

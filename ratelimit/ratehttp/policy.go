@@ -9,8 +9,9 @@ import (
 )
 
 // Taker is a limiter that all requests share, such as *ratelimit.Limiter. One with methods
-// Limit and Burst as that has describes itself in RateLimit-Policy; for others, see [Window]. One
-// with a method Refund(n int) is given back what a denied request has taken.
+// Limit and Burst as that has, or N and Per as *ratelimit.Window has, describes itself in
+// RateLimit-Policy; for others, see [Window]. One with a method Refund(n int) is given back what a
+// denied request has taken.
 type Taker interface {
 	Take(n int) ratelimit.Decision
 }
@@ -116,6 +117,12 @@ type limits interface {
 func newPolicy(name string, limiter any, opts []PolicyOption) *policy {
 	p := &policy{name: name, label: sfString("policy", name), cost: func(*http.Request) int { return 1 }}
 	p.limiter, _ = limiter.(limits)
+	if w, ok := limiter.(interface {
+		N() int
+		Per() time.Duration
+	}); ok {
+		p.quota, p.window = w.N(), w.Per()
+	}
 	for _, opt := range opts {
 		opt(p)
 	}

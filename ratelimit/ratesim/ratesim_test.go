@@ -123,8 +123,12 @@ func TestTrafficIsInOrderAndOfItsRate(t *testing.T) {
 			assert.InDelta(t, test.want, n, test.off)
 		})
 	}
-	assert.Equal(t, slices.Collect(ratesim.Between(0, time.Second, ratesim.Poisson(50, 3))),
-		slices.Collect(ratesim.Between(0, time.Second, ratesim.Poisson(50, 3))))
+	second := func(seed uint64) []ratesim.Arrival {
+		return slices.Collect(ratesim.Between(0, time.Second, ratesim.Poisson(50, seed)))
+	}
+	first := second(3)
+	assert.Equal(t, first, second(3))
+	assert.NotEqual(t, first, second(4))
 }
 
 func TestTrafficEndsWithTime(t *testing.T) {

@@ -37,17 +37,18 @@ func (r Report) String() string {
 		if run.Limit.Patience > 0 {
 			head += "wait p50\tmax\t"
 		}
-		fmt.Fprintln(w, head)
+		cell := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // to a strings.Builder
+		cell("%s\n", head)
 		for j, s := range all[i] {
-			fmt.Fprintf(w, "%v\t%d\t%d\t%d\t", brief(time.Duration(j)*step), s.Offered, s.Admitted, s.Denied)
+			cell("%s\t%d\t%d\t%d\t", brief(time.Duration(j)*step), s.Offered, s.Admitted, s.Denied)
 			if run.Limit.Patience > 0 {
 				p50, highest := s.quantiles()
-				fmt.Fprintf(w, "%v\t%v\t", p50, highest)
+				cell("%v\t%v\t", p50, highest)
 			}
 			if b := bar(s.Count, most); b != "" {
-				fmt.Fprint(w, "  "+b)
+				cell("  %s", b)
 			}
-			fmt.Fprintln(w)
+			cell("\n")
 		}
 		_ = w.Flush() // to a strings.Builder
 	}

@@ -82,9 +82,15 @@ func Together(traffic ...iter.Seq[Arrival]) iter.Seq[Arrival] {
 			head Arrival
 		}
 		var sources []source
+		var stops []func()
+		defer func() {
+			for _, stop := range stops {
+				stop()
+			}
+		}()
 		for _, t := range traffic {
 			next, stop := iter.Pull(t)
-			defer stop()
+			stops = append(stops, stop)
 			if head, ok := next(); ok {
 				sources = append(sources, source{next, head})
 			}
