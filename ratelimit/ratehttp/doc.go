@@ -16,7 +16,7 @@
 // RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-11 (May 2026), such as
 //
 //	RateLimit-Policy: "per-client";q=20;w=2, "all";q=500;w=1
-//	RateLimit: "per-client";r=19;t=1, "all";r=100
+//	RateLimit: "per-client";r=19;t=1, "all";r=99;t=1
 //	Retry-After: 1
 //
 // where q is the quota in a window of w seconds, and r what may come within the next t
