@@ -27,6 +27,7 @@ type gradient struct {
 	started uint64
 	usual   int64 // median of the last round
 	base    int64 // 0: not known yet
+	rough   bool  // the base is from a few calls only
 	round   callRound
 
 	calm callSample // of calls that tell the base
@@ -109,16 +110,18 @@ func (g *gradient) measure(now int64, c callState, outcome Outcome) {
 // the median of a few calls is that by chance as well.
 func (g *gradient) learn(measured int64) {
 	if g.base == 0 || measured > 2*g.base || measured < g.base/2 {
+		g.rough = g.base == 0
 		g.base = measured
 		return
 	}
+	g.rough = false
 	g.base += (measured - g.base) / 2
 }
 
 // resume ends a probe, if there is one, and starts to look for calls that tell the base.
 func (g *gradient) resume(now int64) {
 	wait := g.every
-	if g.base == 0 {
+	if g.base == 0 || g.rough {
 		wait = min(wait, patience)
 	}
 	if g.probing {

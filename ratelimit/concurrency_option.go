@@ -109,7 +109,7 @@ const (
 //
 // The base is measured, never guessed from calls under load: from calls that happen to have
 // at most two others beside them, and if there are none of these, by a probe. A probe lowers
-// the limit to 3 for 30 calls, 10 at the start. It comes after probeEvery, plus up to 15 % by
+// the limit to 3 for 30 calls, 10 at the start. It comes after probeEvery, the first after 10 s at most, plus up to 15 % by
 // chance, so that the probes of many clients do not meet, and later if calls take so long
 // that probes would be more than a thirtieth of the time.
 //

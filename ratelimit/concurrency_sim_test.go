@@ -161,6 +161,8 @@ func simulate(t *testing.T, clients int, s *server, test func(t *testing.T, c *r
 }
 
 func TestGradientSettlesAtWhatTheServersTake(t *testing.T) {
+	// The base is the median of 30 calls, which for exponential times is off by a quarter, often: hence
+	// the wider bounds.
 	for _, test := range []struct {
 		name     string
 		servers  int
@@ -170,8 +172,8 @@ func TestGradientSettlesAtWhatTheServersTake(t *testing.T) {
 		{"4 constant", 4, constant(50 * time.Millisecond), 4, 12},
 		{"20 constant", 20, constant(50 * time.Millisecond), 20, 40},
 		{"100 constant", 100, constant(50 * time.Millisecond), 100, 190},
-		{"20 exponential", 20, exponential(50 * time.Millisecond), 18, 45},
-		{"100 exponential", 100, exponential(100 * time.Millisecond), 90, 200},
+		{"20 exponential", 20, exponential(50 * time.Millisecond), 18, 55},
+		{"100 exponential", 100, exponential(100 * time.Millisecond), 80, 240},
 		{"20 slow", 20, constant(2 * time.Second), 20, 40},
 	} {
 		t.Run(test.name, func(t *testing.T) {
