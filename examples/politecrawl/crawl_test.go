@@ -54,7 +54,7 @@ func TestCrawlKeepsToItsRatesAndFindsEverything(t *testing.T) {
 		require.Len(t, c.hosts.known, 8)
 		for name, h := range c.hosts.known {
 			assert.Equal(t, 60, h.pages, name)
-			assert.Equal(t, h.pages+h.refused, len(h.sent), name)
+			assert.Len(t, h.sent, h.pages+h.refused, name)
 			assert.LessOrEqual(t, h.busiest(time.Second), 25, name)
 			assert.LessOrEqual(t, h.busiest(100*time.Millisecond), 7, name)
 			assert.LessOrEqual(t, h.most, o.inFlight, name)

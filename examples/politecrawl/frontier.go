@@ -48,14 +48,11 @@ func (f *frontier) addLocked(found []*url.URL) {
 // there is nothing to wait for, it returns io.EOF: the source of the pipeline ends.
 func (f *frontier) next(ctx context.Context) (*url.URL, error) {
 	for {
-		f.mu.Lock()
-		if len(f.hosts) > 0 {
-			defer f.mu.Unlock()
-			return f.pop(), nil
-		}
-		open := f.open
-		f.mu.Unlock()
-		if open == 0 {
+		u, open := f.pop()
+		switch {
+		case u != nil:
+			return u, nil
+		case open == 0:
 			return nil, io.EOF
 		}
 		select {
@@ -66,15 +63,21 @@ func (f *frontier) next(ctx context.Context) (*url.URL, error) {
 	}
 }
 
-func (f *frontier) pop() *url.URL {
+// pop returns an address, or nil and how many are open.
+func (f *frontier) pop() (u *url.URL, open int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.hosts) == 0 {
+		return nil, f.open
+	}
 	host := f.hosts[0]
 	f.hosts = f.hosts[1:]
-	u := f.queue[host][0]
+	u = f.queue[host][0]
 	if f.queue[host] = f.queue[host][1:]; len(f.queue[host]) > 0 {
 		f.hosts = append(f.hosts, host)
 	}
 	f.open++
-	return u
+	return u, f.open
 }
 
 // done says that an address that next gave has led to these.

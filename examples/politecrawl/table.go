@@ -14,12 +14,13 @@ func (c *crawler) writeTable(out io.Writer, elapsed time.Duration, manners map[s
 	c.hosts.mu.Lock()
 	defer c.hosts.mu.Unlock()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "host\tpages\trequests\t429s\tpaused\tmost in 1s\tin flight\tlimit\tp50\tthe host\t")
+	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // Flush has the error
+	row("host\tpages\trequests\t429s\tpaused\tmost in 1s\tin flight\tlimit\tp50\tthe host\t\n")
 	pages, requests, refused, most := 0, 0, 0, 0
 	for _, name := range slices.Sorted(maps.Keys(c.hosts.known)) {
 		h := c.hosts.known[name]
 		busiest := h.busiest(time.Second)
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%v\t%d\t%d\t%d\t%v\t%s\t\n", name, h.pages, len(h.sent), h.refused,
+		row("%s\t%d\t%d\t%d\t%v\t%d\t%d\t%d\t%v\t%s\t\n", name, h.pages, len(h.sent), h.refused,
 			h.paused.Round(100*time.Millisecond), busiest, h.most, h.limit.Limit(), h.median().Round(100*time.Microsecond), manners[name])
 		pages += h.pages
 		requests += len(h.sent)

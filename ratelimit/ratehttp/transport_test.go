@@ -21,7 +21,7 @@ import (
 
 // base answers requests with what the test says, and notes them.
 type base struct {
-	answers []func(*http.Response) // of the first requests; further ones are answered with 200
+	answers []answer // of the first requests; further ones are answered with 200
 	bodies  []string
 	at      []time.Duration // since the first test step
 	start   time.Time
@@ -48,7 +48,7 @@ func (b *base) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r}
 	resp.Body = closing{strings.NewReader("answer"), func() { b.closed++ }}
 	if n := len(b.bodies) - 1; n < len(b.answers) {
-		b.answers[n](resp)
+		resp.StatusCode = b.answers[n](resp.Header)
 	}
 	return resp, nil
 }
@@ -60,12 +60,15 @@ type closing struct {
 
 func (c closing) Close() error { c.closed(); return nil }
 
-func refuse(status int, retryAfter string) func(*http.Response) {
-	return func(r *http.Response) {
-		r.StatusCode = status
+// An answer sets fields, and returns the status.
+type answer func(http.Header) int
+
+func refuse(status int, retryAfter string) answer {
+	return func(h http.Header) int {
 		if retryAfter != "" {
-			r.Header.Set("Retry-After", retryAfter)
+			h.Set("Retry-After", retryAfter)
 		}
+		return status
 	}
 }
 
@@ -84,7 +87,7 @@ func TestTransportWaitsForTheLimit(t *testing.T) {
 
 func TestTransportWaitsForEachHostByItself(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
-		b := &base{answers: []func(*http.Response){refuse(429, "10")}}
+		b := &base{answers: []answer{refuse(429, "10")}}
 		client := &http.Client{Transport: ratehttp.NewTransport(b, ratehttp.ThroughPerHost(ratelimit.NewKeyed[string](1, 1)))}
 		for _, url := range []string{"http://a.example", "http://b.example", "http://A.example/2", "http://a.example:81/"} {
 			resp, err := client.Get(url)
@@ -98,16 +101,16 @@ func TestTransportWaitsForEachHostByItself(t *testing.T) {
 func TestTransportLearnsFromRetryAfter(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		answer func(*http.Response)
+		answer answer
 		pause  time.Duration
 	}{
 		{"429", refuse(429, "30"), 30 * time.Second},
 		{"503", refuse(503, "30"), 30 * time.Second},
 		{"another status", refuse(500, "30"), 0},
 		{"no field", refuse(429, ""), 0},
-		{"a date", func(r *http.Response) {
-			refuse(429, "Fri, 07 Aug 2026 12:01:00 GMT")(r)
-			r.Header.Set("Date", "Fri, 07 Aug 2026 12:00:00 GMT") // our clock says 2000
+		{"a date", func(h http.Header) int {
+			h.Set("Date", "Fri, 07 Aug 2026 12:00:00 GMT") // our clock says 2000
+			return refuse(429, "Fri, 07 Aug 2026 12:01:00 GMT")(h)
 		}, time.Minute},
 		{"a date that has passed", refuse(429, "Fri, 31 Dec 1999 00:00:00 GMT"), 0},
 		{"capped", refuse(429, "86400"), 5 * time.Minute},
@@ -118,7 +121,7 @@ func TestTransportLearnsFromRetryAfter(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			testkit.Bubble(t, func(t *testing.T) {
-				b := &base{answers: []func(*http.Response){test.answer}}
+				b := &base{answers: []answer{test.answer}}
 				client := &http.Client{Transport: ratehttp.NewTransport(b, ratehttp.Through(ratelimit.NewLimiter(ratelimit.Inf, 1)))}
 				for range 2 {
 					resp, err := client.Get("http://example.com")
@@ -166,7 +169,7 @@ func TestTransportRetries(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			testkit.Bubble(t, func(t *testing.T) {
 				no := refuse(test.status, test.after)
-				b := &base{answers: []func(*http.Response){no, no, no, no, no, no}}
+				b := &base{answers: []answer{no, no, no, no, no, no}}
 				tr := ratehttp.NewTransport(b, ratehttp.Through(ratelimit.NewLimiter(ratelimit.Inf, 1)), ratehttp.Retries(3))
 				r := test.request(t)
 				r.RequestURI = ""
@@ -187,7 +190,7 @@ func TestTransportRetries(t *testing.T) {
 
 func TestTransportRetriesUntilItSucceeds(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
-		b := &base{answers: []func(*http.Response){refuse(429, "2"), refuse(503, "3")}}
+		b := &base{answers: []answer{refuse(429, "2"), refuse(503, "3")}}
 		tr := ratehttp.NewTransport(b, ratehttp.Through(ratelimit.NewLimiter(ratelimit.Inf, 1)), ratehttp.Retries(5))
 		resp, err := (&http.Client{Transport: tr}).Get("http://example.com")
 		require.NoError(t, err)
@@ -201,7 +204,7 @@ func TestTransportRetriesUntilItSucceeds(t *testing.T) {
 // A deadline that comes before the end of the pause gives the answer that is there, at once.
 func TestTransportReturnsTheRefusalWhenTheDeadlineIsTooNear(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
-		b := &base{answers: []func(*http.Response){refuse(429, "60")}}
+		b := &base{answers: []answer{refuse(429, "60")}}
 		tr := ratehttp.NewTransport(b, ratehttp.Through(ratelimit.NewLimiter(ratelimit.Inf, 1)), ratehttp.Retries(1))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

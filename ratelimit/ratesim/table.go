@@ -70,22 +70,23 @@ func (o Outcomes) summary() string {
 
 // roundStep returns the smallest round duration of which at most n are in d.
 func roundStep(d time.Duration, n int) time.Duration {
-	for unit := time.Nanosecond; unit < time.Second; unit *= 10 {
-		for _, m := range []time.Duration{1, 2, 5} {
-			if unit*m*time.Duration(n) >= d {
-				return unit * m
+	const second, day = int64(time.Second), int64(24 * time.Hour)
+	least := (int64(d) + int64(n) - 1) / int64(n)
+	for unit := int64(1); unit < second; unit *= 10 {
+		for _, m := range []int64{1, 2, 5} {
+			if unit*m >= least {
+				return time.Duration(unit * m)
 			}
 		}
 	}
-	for _, step := range []time.Duration{
+	for _, seconds := range []int64{
 		1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600,
 	} {
-		if step*time.Second*time.Duration(n) >= d {
-			return step * time.Second
+		if seconds*second >= least {
+			return time.Duration(seconds * second)
 		}
 	}
-	day := 24 * time.Hour
-	return (d/time.Duration(n)/day + 1) * day
+	return time.Duration((least + day - 1) / day * day)
 }
 
 func (s slice) quantiles() (p50, highest time.Duration) {
