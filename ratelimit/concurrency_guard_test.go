@@ -1,0 +1,168 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
+	"github.com/millstream-go/millstream/pipeline"
+	"github.com/millstream-go/millstream/pool"
+	"github.com/millstream-go/millstream/ratelimit"
+	"github.com/millstream-go/millstream/result"
+)
+
+func aSecond(_ context.Context, n int) (int, error) {
+	time.Sleep(time.Second)
+	return n, nil
+}
+
+// With Limit beside Call, the wait for the permit is Wait, and without it Run.
+func TestGuardedAsTheLimitOfAStage(t *testing.T) {
+	for name, test := range map[string]struct {
+		limit bool
+		run   time.Duration // of the last of six calls, two at a time
+	}{
+		"with Limit": {true, time.Second}, "Call alone": {false, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
+				c := fixed(2)
+				g := ratelimit.Guard(c, aSecond)
+				opts := []pipeline.StageOption{pipeline.Workers(6), pipeline.Ordered()}
+				if test.limit {
+					opts = append(opts, pipeline.Limit(g))
+				}
+				start := time.Now()
+				var last result.Result[int]
+				stage := pipeline.Map(pipeline.FromSlice([]int{0, 1, 2, 3, 4, 5}), g.Call, opts...)
+				var longest time.Duration
+				for last = range stage.Results(t.Context()) {
+					require.NoError(t, last.Err)
+					longest = max(longest, last.Timing.Run)
+				}
+				assert.Equal(t, 3*time.Second, time.Since(start))
+				assert.Equal(t, test.run, longest)
+				assert.Zero(t, c.InFlight())
+				assert.Equal(t, uint64(6), c.Snapshot().Success)
+			})
+		})
+	}
+}
+
+func TestGuardedAsTheLimitOfAPool(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := fixed(2)
+		g := ratelimit.Guard(c, aSecond)
+		p := pool.New(g.Call, pool.Workers(6), pool.Limit(g), pool.Timeout(time.Minute))
+		start := time.Now()
+		for r := range p.Stream(t.Context(), func(yield func(int) bool) {
+			for i := range 6 {
+				if !yield(i) {
+					return
+				}
+			}
+		}) {
+			assert.NoError(t, r.Err)
+			assert.Equal(t, time.Second, r.Timing.Run)
+		}
+		assert.Equal(t, 3*time.Second, time.Since(start))
+		require.NoError(t, p.Close())
+		assert.Zero(t, c.InFlight())
+	})
+}
+
+// What a call waits for behind its permit is not time that the server takes.
+func TestGuardedDoesNotTakeOtherLimitsForLatency(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := ratelimit.NewConcurrency()
+		g := ratelimit.Guard(c, aSecond)
+		rate := ratelimit.NewLimiter(ratelimit.Every(500*time.Millisecond), 1)
+		numbers := func(yield func(int) bool) {
+			for i := 0; i < 40 && yield(i); i++ {
+			}
+		}
+		require.NoError(t, pipeline.Map(pipeline.From(numbers), g.Call, pipeline.Workers(4), pipeline.Limit(g, rate)).Run(t.Context()))
+		assert.Equal(t, time.Second, c.Snapshot().Base)
+	})
+}
+
+func TestGuardedRunThatEndsKeepsNoPermit(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := fixed(3)
+		g := ratelimit.Guard(c, aSecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		numbers := func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+			}
+		}
+		err := pipeline.Map(pipeline.From(numbers), g.Call, pipeline.Workers(8), pipeline.Limit(g)).Run(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Wait()
+		assert.Zero(t, c.InFlight())
+	})
+}
+
+func TestGuardedWaitWithoutACallLastsUntilTheContextEnds(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := fixed(2)
+		g := ratelimit.Guard(c, aSecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, g.Wait(ctx))
+		require.NoError(t, g.Wait(context.WithoutCancel(ctx)))
+		assert.Equal(t, 2, c.InFlight())
+		cancel()
+		synctest.Wait()
+		assert.Equal(t, 1, c.InFlight())
+		_, err := g.Call(t.Context(), 1) // takes over the other one
+		require.NoError(t, err)
+		assert.Zero(t, c.InFlight())
+		assert.ErrorIs(t, g.Wait(ctx), context.Canceled)
+	})
+}
+
+func TestGuardedReleasesWhateverTheFunctionDoes(t *testing.T) {
+	c := fixed(1)
+	broken := errors.New("broken")
+	for name, test := range map[string]struct {
+		fn   func(context.Context, int) (int, error)
+		want ratelimit.ConcurrencySnapshot
+	}{
+		"value":  {func(context.Context, int) (int, error) { return 1, nil }, ratelimit.ConcurrencySnapshot{Success: 1}},
+		"error":  {func(context.Context, int) (int, error) { return 0, broken }, ratelimit.ConcurrencySnapshot{Ignored: 1}},
+		"late":   {func(context.Context, int) (int, error) { return 0, context.DeadlineExceeded }, ratelimit.ConcurrencySnapshot{Dropped: 1}},
+		"panic":  {func(context.Context, int) (int, error) { panic("oh") }, ratelimit.ConcurrencySnapshot{Ignored: 1}},
+		"goexit": {func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil }, ratelimit.ConcurrencySnapshot{Ignored: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := c.Snapshot()
+			g := ratelimit.Guard(c, test.fn)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				defer func() { _ = recover() }()
+				_, _ = g.Call(t.Context(), 1)
+			})
+			wg.Wait()
+			got := c.Snapshot()
+			assert.Zero(t, got.InFlight)
+			assert.Equal(t, test.want.Success, got.Success-before.Success)
+			assert.Equal(t, test.want.Ignored, got.Ignored-before.Ignored)
+			assert.Equal(t, test.want.Dropped, got.Dropped-before.Dropped)
+		})
+	}
+}
+
+func TestGuardRefusesNil(t *testing.T) {
+	assert.PanicsWithValue(t, "ratelimit: Guard: nil Concurrency", func() { ratelimit.Guard(nil, aSecond) })
+	assert.PanicsWithValue(t, "ratelimit: Guard: nil function", func() {
+		ratelimit.Guard[int, int](ratelimit.NewConcurrency(), nil)
+	})
+}

@@ -1,0 +1,144 @@
+package ratelimit
+
+import "time"
+
+// Limit returns the limit as it was set.
+func (l *Limiter) Limit() Limit {
+	if b := l.state.Load(); b != nil {
+		return b.limit
+	}
+	return 0
+}
+
+// Burst returns the burst as it was set: the most that one call can take, unless the
+// limit is [Inf].
+func (l *Limiter) Burst() int {
+	if b := l.state.Load(); b != nil {
+		return b.size
+	}
+	return 0
+}
+
+// SetLimit is SetLimitAt(time.Now(), limit).
+func (l *Limiter) SetLimit(limit Limit) { l.SetLimitAt(time.Now(), limit) }
+
+// SetLimitAt sets the limit from t on. The tokens that are there stay; after [Inf] the
+// bucket is full. Those who wait are re-timed, reservations are not. It
+// panics if limit is not a number.
+func (l *Limiter) SetLimitAt(t time.Time, limit Limit) {
+	checked("SetLimit", limit)
+	l.change(t, func(b *bucket) (Limit, int) { return limit, b.size })
+}
+
+// SetBurst is SetBurstAt(time.Now(), burst).
+func (l *Limiter) SetBurst(burst int) { l.SetBurstAt(time.Now(), burst) }
+
+// SetBurstAt sets the burst from t on; below zero counts as zero. The tokens that are
+// there stay, up to the new burst; what a larger one has more room for comes with time.
+// Who waits for more than the new burst is sent away with [ErrBurst].
+func (l *Limiter) SetBurstAt(t time.Time, burst int) {
+	l.change(t, func(b *bucket) (Limit, int) { return b.limit, burst })
+}
+
+// change replaces the bucket by one with the limit and burst that to returns.
+func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
+	epoch := l.ready().epoch
+	l.line.lock()
+	defer l.line.unlock()
+	old := l.state.Load()
+	limit, burst := to(old)
+	at := int64(t.Sub(epoch))
+	b := newBucket(newMeter(limit, burst), epoch, limit, burst)
+	b.base = at
+	b.tat = long
+	switch {
+	case b.unlimited:
+	case old.unlimited:
+		b.tat = 0 // full at t
+	default:
+		debt := int64(0)
+		if old.tat != unused {
+			base, ticks, tat := old.seen(old.tat, at)
+			if at-base < -old.reach {
+				b.base = base // t is long before what was granted
+				ticks = 0
+			}
+			debt = max(tat-ticks, 0)
+		}
+		b.tat = old.convert(debt, &b.meter)
+	}
+	l.state.Store(b)
+	l.line.serve()
+}
+
+// Tokens is TokensAt(time.Now()).
+func (l *Limiter) Tokens() float64 { return l.TokensAt(time.Now()) }
+
+// TokensAt returns how many tokens are there at t; below zero if they are reserved for
+// times to come. It is a look, not a claim: what it says may be gone at once, and
+// those who wait in line have taken nothing yet.
+func (l *Limiter) TokensAt(t time.Time) float64 {
+	b := l.ready()
+	if tat := b.word.Load(); tat < waiting {
+		return b.tokens(tat, int64(t.Sub(b.epoch)))
+	}
+	l.line.lock()
+	defer l.line.unlock()
+	b = l.state.Load()
+	return b.tokens(b.tat, int64(t.Sub(b.epoch)))
+}
+
+func (b *bucket) tokens(tat, at int64) float64 {
+	if b.unlimited || tat == unused {
+		return float64(b.burst)
+	}
+	_, ticks, tat := b.seen(tat, at)
+	return float64(b.depth-max(tat-ticks, 0)) / float64(b.cost)
+}
+
+// Pause lets nothing through until then, also with a limit of [Inf]: for a server
+// that has answered 429 with a Retry-After. A pause only ever gets longer: an earlier
+// time than that of a pause under way changes nothing. Tokens come in meanwhile, up to
+// the burst, so that a limiter with a burst of 1 starts gently.
+func (l *Limiter) Pause(until time.Time) {
+	b := l.ready()
+	l.line.lock()
+	defer l.line.unlock()
+	l.line.pause(int64(until.Sub(b.epoch)))
+	l.line.serve()
+}
+
+// Refund gives back n tokens that were taken for events which did not happen, or that
+// cost less. The bucket is never more than full, and what stands of reservations
+// is heeded, as by [Reservation.CancelAt]. Refund panics if n is negative.
+func (l *Limiter) Refund(n int) {
+	checkN("Refund", n)
+	if n > 0 {
+		l.settle(-n)
+	}
+}
+
+// Settle corrects what was taken for an event whose cost was not known before: it gives
+// back the difference if actual is less than estimate, and takes it if it is more, there
+// or not. What is not there is a debt, which the next events wait for, so that over
+// time the limit is kept. Settle never waits. It panics if one of them is negative.
+func (l *Limiter) Settle(estimate, actual int) {
+	checkN("Settle", estimate)
+	checkN("Settle", actual)
+	if estimate != actual {
+		l.settle(actual - estimate)
+	}
+}
+
+func (l *Limiter) settle(more int) {
+	l.ready()
+	q := &l.line
+	q.lock()
+	defer q.unlock()
+	if more > 0 {
+		q.rule.take(q.now(), more)
+	} else {
+		q.rule.give(q.now(), -more, q.booked)
+	}
+	q.serve()
+}

@@ -1,0 +1,157 @@
+package ratelimit
+
+import (
+	"context"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+)
+
+// Keyed is a limiter for each key, such as a user or an address, all with the same limit
+// and burst. Keys need no registration: one that was not seen for as long as its
+// bucket takes to be full is forgotten, which changes no decision.
+//
+// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. A key
+// takes its own size twice and about 30 bytes; one that is waited for, paused, reserved or
+// part of a [Multi] some 400 more, until it is forgotten.
+//
+// Create it with [NewKeyed]. It must not be copied. All methods may be called from any
+// goroutine at any time. A key that is not equal to itself, such as a float that is
+// not a number, is refused with a panic.
+type Keyed[K comparable] struct {
+	epoch    time.Time
+	meter    meter
+	limit    Limit
+	burst    int
+	max      int64
+	full     FullPolicy
+	keys     atomic.Int64
+	overflow *Limiter
+	seed     maphash.Seed
+	shards   []shard[K]
+}
+
+// NewKeyed returns a Keyed that gives each key limit events per second and burst at
+// once, as [NewLimiter] does. It panics if limit is not a number, or an option is
+// wrong.
+func NewKeyed[K comparable](limit Limit, burst int, opts ...KeyedOption) *Keyed[K] {
+	checked("NewKeyed", limit)
+	c := keyedConfig{max: 1 << 20}
+	for _, o := range opts {
+		o(&c)
+	}
+	k := &Keyed[K]{
+		epoch: time.Now(),
+		meter: newMeter(limit, burst),
+		limit: limit,
+		burst: burst,
+		max:   int64(c.max),
+		full:  c.full,
+		seed:  maphash.MakeSeed(),
+	}
+	if c.full == Share {
+		k.overflow = new(Limiter)
+		k.overflow.set(k.epoch, limit, burst)
+	}
+	k.shards = make([]shard[K], shardsFor(c.max))
+	for i := range k.shards {
+		k.shards[i].init(k)
+	}
+	return k
+}
+
+// Allow reports whether an event of the key may happen now, and takes its token if so.
+func (k *Keyed[K]) Allow(key K) bool {
+	s := k.shard(key)
+	return s.allow(key, int64(time.Since(k.epoch)), 1)
+}
+
+// AllowN is [Limiter.AllowN] for the key.
+func (k *Keyed[K]) AllowN(key K, t time.Time, n int) bool {
+	checkN("AllowN", n)
+	return n == 0 || k.shard(key).allow(key, int64(t.Sub(k.epoch)), n)
+}
+
+// Take is [Limiter.Take] for the key. If there is no room for it and the policy is
+// [Deny], RetryAfter says when the first of the other keys may be forgotten.
+func (k *Keyed[K]) Take(key K, n int) Decision {
+	checkN("Take", n)
+	return k.shard(key).take(key, n)
+}
+
+// Wait is WaitN for one event.
+func (k *Keyed[K]) Wait(ctx context.Context, key K) error { return k.WaitN(ctx, key, 1) }
+
+// WaitN is [Limiter.WaitN] for the key: each has a line of its own. If there is no room
+// for the key and the policy is [Deny], it returns a [*WaitError] that is [ErrFull].
+func (k *Keyed[K]) WaitN(ctx context.Context, key K, n int) error {
+	checkN("WaitN", n)
+	if err := ctx.Err(); err != nil || n == 0 {
+		return err
+	}
+	s := k.shard(key)
+	if s.allow(key, int64(time.Since(k.epoch)), n) {
+		return nil
+	}
+	l, done := k.open(key)
+	if l == nil {
+		return k.noRoom(n)
+	}
+	defer done()
+	return l.wait(ctx, n, 0)
+}
+
+func (k *Keyed[K]) noRoom(n int) error {
+	return &WaitError{N: n, RetryAfter: k.room(int64(time.Since(k.epoch))), reason: ErrFull}
+}
+
+// Pause is [Limiter.Pause] for the key. What it says of a key that there is no room for
+// holds for all of those with [Share], and is lost with [Deny].
+func (k *Keyed[K]) Pause(key K, until time.Time) {
+	if l, done := k.open(key); l != nil {
+		defer done()
+		l.Pause(until)
+	}
+}
+
+// Refund is [Limiter.Refund] for the key.
+func (k *Keyed[K]) Refund(key K, n int) {
+	checkN("Refund", n)
+	k.shard(key).refund(key, n)
+}
+
+// Len returns how many keys it keeps, with those that it will forget when it next
+// needs the room. It is never above [MaxKeys].
+func (k *Keyed[K]) Len() int { return int(k.keys.Load()) }
+
+// At returns the limit of the key as one to wait for, such as a stage of a pipeline does,
+// or to put into a [Multi]. It takes no room until it is used.
+func (k *Keyed[K]) At(key K) *KeyLimit[K] { return &KeyLimit[K]{k, key} }
+
+// KeyLimit is the limit of one key of a [Keyed]. Create it with [Keyed.At]. It may be
+// copied and shared, and keeps nothing alive but the Keyed.
+type KeyLimit[K comparable] struct {
+	keyed *Keyed[K]
+	key   K
+}
+
+// Allow is [Keyed.Allow].
+func (l *KeyLimit[K]) Allow() bool { return l.keyed.Allow(l.key) }
+
+// Wait is [Keyed.Wait].
+func (l *KeyLimit[K]) Wait(ctx context.Context) error { return l.keyed.Wait(ctx, l.key) }
+
+func (l *KeyLimit[K]) open() (*line, func()) {
+	lim, done := l.keyed.open(l.key)
+	if lim == nil {
+		return nil, nil
+	}
+	return &lim.line, done
+}
+
+func (l *KeyLimit[K]) room() time.Duration {
+	if l.keyed.full != Deny || l.keyed.Len() < int(l.keyed.max) {
+		return 0
+	}
+	return l.keyed.room(int64(time.Since(l.keyed.epoch)))
+}

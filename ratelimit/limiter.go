@@ -1,0 +1,184 @@
+package ratelimit
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Limiter lets events happen up to a [Limit], with bursts. It has the methods of
+// golang.org/x/time/rate.Limiter, and more.
+//
+// It is a token bucket: it holds at most burst tokens, is full at first, and gains
+// limit tokens per second; an event takes one. In every span of time W at most
+// burst + limit*W events are let through, whatever callers race and clocks do.
+//
+// Use [Limiter.Wait] to slow down, [Limiter.Allow] to drop what is too much,
+// [Limiter.Take] to tell the other side how long to stay away, and [Limiter.Reserve]
+// to be told a time.
+//
+// The zero value is a limiter with a limit and a burst of zero, as in x/time: it
+// lets nothing happen until [Limiter.SetLimit] and [Limiter.SetBurst] are called,
+// and is empty then. A Limiter must not be copied after its first use. All methods
+// may be called from any goroutine at any time.
+type Limiter struct {
+	// state is replaced, never changed, when limit or burst change, so that who works
+	// on an old one finds it closed: see bucket.
+	state atomic.Pointer[bucket]
+	line  line
+}
+
+// bucket is the state of the GCRA: the theoretical arrival time, in one word, and
+// what is needed to read it. The time is when the bucket will be full again, in ticks
+// since the base. While the word says so, the fast path stays out, and the time is in
+// tat, guarded by the mutex of the line.
+type bucket struct {
+	word atomic.Int64
+	meter
+	epoch time.Time // of the limiter
+	base  int64     // ns since the epoch at which ticks are 0
+	limit Limit
+	size  int // the burst that was asked for
+	tat   int64
+}
+
+// What the word of a bucket says if it is no time.
+const (
+	waiting int64 = math.MaxInt64 - 1 // there is a line: a denial for who would pass it
+	busy    int64 = math.MaxInt64     // somebody holds the mutex, or has to: ask again with it
+
+	// As a time: before all others, which are not below -2*maxTicks.
+	unused int64 = math.MinInt64
+	long   int64 = -2 * maxTicks // at least so long ago
+)
+
+// NewLimiter returns a Limiter that lets limit events per second happen, and burst
+// at once, with a full bucket. A limit or burst below zero counts as zero. It panics
+// if limit is not a number.
+//
+// A burst above 2^40 counts as 2^40.
+func NewLimiter(limit Limit, burst int) *Limiter {
+	l := new(Limiter)
+	l.set(time.Now(), checked("NewLimiter", limit), burst)
+	return l
+}
+
+// set makes l a new limiter.
+func (l *Limiter) set(epoch time.Time, limit Limit, burst int) {
+	b := newBucket(newMeter(limit, burst), epoch, limit, burst)
+	if !b.unlimited {
+		b.word.Store(unused)
+	}
+	b.tat = unused
+	l.line.epoch = epoch
+	l.line.rule = l
+	l.state.Store(b)
+}
+
+// newBucket returns a bucket that is closed to the fast path.
+func newBucket(m meter, epoch time.Time, limit Limit, burst int) *bucket {
+	b := &bucket{meter: m, epoch: epoch, limit: limit, size: burst}
+	b.word.Store(busy)
+	return b
+}
+
+func checked(method string, limit Limit) Limit {
+	if limit != limit {
+		panic("ratelimit: " + method + ": the limit is not a number")
+	}
+	return limit
+}
+
+func checkN(method string, n int) {
+	if n < 0 {
+		panic("ratelimit: " + method + ": negative n")
+	}
+}
+
+// Allow reports whether an event may happen now, and takes its token if so. It does
+// not wait, and is false while others wait for this limiter.
+func (l *Limiter) Allow() bool {
+	b := l.state.Load()
+	if b == nil {
+		return false
+	}
+	tat := b.word.Load()
+	if tat >= waiting {
+		return tat == busy && l.allowLocked(l.line.now(), 1)
+	}
+	since := int64(time.Since(b.epoch)) - b.base
+	if uint64(since) > uint64(b.reach) {
+		return l.allowLocked(since+b.base, 1)
+	}
+	now := since >> b.shift * b.mult
+	for {
+		next := max(tat, now) + b.cost
+		if next-now > b.depth {
+			return false
+		}
+		if b.word.CompareAndSwap(tat, next) {
+			return true
+		}
+		if tat = b.word.Load(); tat >= waiting {
+			return tat == busy && l.allowLocked(since+b.base, 1)
+		}
+	}
+}
+
+// AllowN reports whether n events may happen at time t, and takes their tokens if so:
+// all or none. It does not wait, and is false while others wait for this limiter.
+//
+// An n of zero takes nothing and is always allowed, one above the burst never, unless the
+// limit is [Inf]; AllowN panics if n is negative.
+//
+// Times may come in any order. To a time before those of others, their tokens are
+// taken already: a clock that steps back is given nothing a second time, and nothing
+// until it has caught up (golang/go#56287, golang/go#71360).
+func (l *Limiter) AllowN(t time.Time, n int) bool {
+	checkN("AllowN", n)
+	b := l.state.Load()
+	if n == 0 || b == nil {
+		return n == 0
+	}
+	return l.allow(b, int64(t.Sub(b.epoch)), n)
+}
+
+// allow is Allow for n >= 1 at a time that is given in ns since the epoch.
+func (l *Limiter) allow(b *bucket, at int64, n int) bool {
+	tat := b.word.Load()
+	if tat >= waiting {
+		return tat == busy && l.allowLocked(at, n)
+	}
+	since := at - b.base
+	if int64(n) > b.burst {
+		return false
+	}
+	if since > b.reach || since < 0 {
+		return l.allowLocked(at, n)
+	}
+	now := since >> b.shift * b.mult
+	price := int64(n) * b.cost
+	for {
+		next := max(tat, now) + price
+		if next-now > b.depth {
+			return false
+		}
+		if b.word.CompareAndSwap(tat, next) {
+			return true
+		}
+		if tat = b.word.Load(); tat >= waiting {
+			return tat == busy && l.allowLocked(at, n)
+		}
+	}
+}
+
+// allowLocked is the way for all that is rare: a pause, a time far from the base, a
+// word that somebody is about to change.
+func (l *Limiter) allowLocked(at int64, n int) bool {
+	if b := l.state.Load(); b.unlimited && !l.line.paused.Load() {
+		return true
+	}
+	l.line.lock()
+	defer l.line.unlock()
+	return l.line.allow(at, n)
+}

@@ -1,0 +1,353 @@
+package ratelimit
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// HeadStart is what a step of priority is worth to those who wait: see
+// [Limiter.WaitPriority].
+const HeadStart = 10 * time.Second
+
+// line is where callers wait for one limit, in the order in which they came, changed
+// only by priorities. Nothing is taken for who waits: what an entry costs is taken when it
+// gets it, so that one which leaves is as if it had never come.
+//
+// Only the line has a timer, for its first entry. When it fires, and whenever
+// anything has changed, serve lets through whom it can and sets the timer anew.
+//
+// Several lines are locked in the order of their ids.
+type line struct {
+	epoch  time.Time // of all times, which are ns since then
+	id     atomic.Uint64
+	paused atomic.Bool // there is a pause that may not be over
+
+	mu          sync.Mutex // guards what follows, and the state of the rule
+	rule        rule
+	first, last *entry
+	owed        int64 // events that the entries wait for
+	until       int64 // the end of the pause, if there is one
+	timer       *time.Timer
+	set         int64          // when the timer fires
+	booked      []*Reservation // those not due yet whose tokens are taken, by time
+}
+
+// entry is a place in a line. It belongs to a caller who waits, or to a reservation
+// that was made behind some who do; or it is a caller's who needs several limits at once
+// and takes nothing here, but asks to be told when it could.
+type entry struct {
+	n          int
+	rank       int64 // smaller goes first
+	prev, next *entry
+	ready      chan struct{} // has one when granted, offered or failed
+	granted    bool
+	err        error
+	probe      bool
+	offered    bool
+	promise    *Reservation
+}
+
+var ids atomic.Uint64
+
+// order returns a number that no other line has.
+func (q *line) order() uint64 {
+	if id := q.id.Load(); id != 0 {
+		return id
+	}
+	q.id.CompareAndSwap(0, ids.Add(1))
+	return q.id.Load()
+}
+
+func (q *line) now() int64 { return int64(time.Since(q.epoch)) }
+
+func (q *line) lock() {
+	q.mu.Lock()
+	q.rule.hold()
+	if q.until != 0 && q.now() >= q.until {
+		q.until = 0
+		q.paused.Store(false)
+	}
+}
+
+func (q *line) unlock() {
+	q.rule.release(q.until == 0, q.first != nil)
+	q.mu.Unlock()
+}
+
+// allow takes n if they are there and nobody waits.
+func (q *line) allow(at int64, n int) bool {
+	if q.first != nil || !q.free(at, n) {
+		return false
+	}
+	q.rule.take(at, n)
+	return true
+}
+
+// free reports whether n are there for who is first.
+func (q *line) free(at int64, n int) bool {
+	return n <= q.rule.most() && q.due(at, 0, n) <= at
+}
+
+// due is the rule's, and never before the end of the pause.
+func (q *line) due(now int64, ahead int64, n int) int64 {
+	if ahead > math.MaxInt64/2 {
+		return never
+	}
+	if q.until <= now || q.until == 0 {
+		return q.rule.due(now, int(ahead), n)
+	}
+	return q.rule.due(q.until, int(ahead), n)
+}
+
+// plan returns when n could be let through behind all who wait, if they can be reserved.
+func (q *line) plan(now int64, n int) (at int64, ok bool) {
+	if n > q.rule.most() {
+		return never, false
+	}
+	if n == 0 {
+		return now, true
+	}
+	at = q.due(now, q.owed, n)
+	return at, at != never && q.rule.fits(now, n)
+}
+
+// reserve returns a time, not before at least, at which n are let through; not OK
+// if there is none. The order of the line is kept.
+func (q *line) reserve(now int64, n int, least int64) *Reservation {
+	at, ok := q.plan(now, n)
+	r := &Reservation{line: q, n: n, at: max(at, least), ok: ok}
+	switch {
+	case !ok || n == 0:
+	case q.first != nil:
+		r.entry = q.insert(&entry{n: n, promise: r}, math.MinInt64)
+	default:
+		q.book(now, r)
+	}
+	return r
+}
+
+// book takes what r has reserved.
+func (q *line) book(now int64, r *Reservation) {
+	r.entry = nil
+	q.rule.take(r.at, r.n)
+	old := 0
+	for old < len(q.booked) && q.booked[old].at < now {
+		old++
+	}
+	clear(q.booked[:old])
+	q.booked = q.booked[old:]
+	if r.at < now {
+		return
+	}
+	i := len(q.booked)
+	q.booked = append(q.booked, r)
+	for ; i > 0 && q.booked[i-1].at > r.at; i-- {
+		q.booked[i] = q.booked[i-1]
+	}
+	q.booked[i] = r
+}
+
+// unbook takes back a reservation whose tokens are taken.
+func (q *line) unbook(r *Reservation) {
+	for i, other := range q.booked {
+		if other == r {
+			copy(q.booked[i:], q.booked[i+1:])
+			q.booked[len(q.booked)-1] = nil
+			q.booked = q.booked[:len(q.booked)-1]
+			break
+		}
+	}
+	q.rule.give(r.at, r.n, q.booked)
+}
+
+// insert puts e before all of a later rank, but not before what was promised a time;
+// a rank of math.MinInt64 stands for the end. It returns e.
+func (q *line) insert(e *entry, rank int64) *entry {
+	e.rank = rank
+	if rank == math.MinInt64 {
+		e.rank = q.last.rank
+	}
+	before := q.place(e.rank)
+	e.prev = before
+	if before == nil {
+		e.next, q.first = q.first, e
+	} else {
+		e.next, before.next = before.next, e
+	}
+	if e.next == nil {
+		q.last = e
+	} else {
+		e.next.prev = e
+	}
+	q.owed += counted(e.n)
+	return e
+}
+
+// place returns who would be before an entry of the rank; nil if nobody would.
+func (q *line) place(rank int64) *entry {
+	e := q.last
+	for e != nil && e.rank > rank && e.promise == nil {
+		e = e.prev
+	}
+	return e
+}
+
+// ahead returns what those wait for who would be before an entry of the rank.
+func (q *line) ahead(rank int64) int64 {
+	sum := q.owed
+	for e := q.last; e != nil && e.rank > rank && e.promise == nil; e = e.prev {
+		sum -= counted(e.n)
+	}
+	return sum
+}
+
+// counted keeps sums from overflowing.
+func counted(n int) int64 { return min(int64(n), maxBurst) }
+
+func (q *line) remove(e *entry) {
+	if e.prev == nil {
+		q.first = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		q.last = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+	e.prev, e.next = nil, nil
+	q.owed -= counted(e.n)
+}
+
+// serve lets through whom it can, and sets the timer for who is first then.
+func (q *line) serve() {
+	if q.first == nil {
+		q.disarm()
+		return
+	}
+	now := q.now()
+	for e := q.first; e != nil; e = q.first {
+		switch {
+		case e.promise != nil:
+			q.remove(e)
+			q.book(now, e.promise)
+		case e.n > q.rule.most():
+			q.remove(e)
+			e.err = &WaitError{N: e.n, RetryAfter: InfDuration, reason: ErrBurst}
+			e.ready <- struct{}{}
+		default:
+			at := q.due(now, 0, e.n)
+			if at > now {
+				q.arm(at, now)
+				return
+			}
+			if e.probe {
+				if !e.offered {
+					e.offered = true
+					e.ready <- struct{}{}
+				}
+				q.disarm()
+				return
+			}
+			q.remove(e)
+			q.rule.take(now, e.n)
+			e.granted = true
+			e.ready <- struct{}{}
+		}
+	}
+	q.disarm()
+}
+
+func (q *line) arm(at, now int64) {
+	switch {
+	case at == never:
+		q.disarm()
+	case q.timer == nil:
+		q.set = at
+		q.timer = time.AfterFunc(time.Duration(at-now), q.fire)
+	case q.set != at:
+		q.set = at
+		q.timer.Reset(time.Duration(at - now))
+	}
+}
+
+func (q *line) disarm() {
+	if q.timer != nil && q.set != never {
+		q.set = never
+		q.timer.Stop()
+	}
+}
+
+func (q *line) fire() {
+	q.lock()
+	q.set = never
+	q.serve()
+	q.unlock()
+}
+
+// pause holds back everything until then.
+func (q *line) pause(until int64) {
+	if until <= q.until || until <= q.now() {
+		return
+	}
+	q.until = until
+	q.paused.Store(true)
+}
+
+// wait waits for n. The caller has looked at ctx, and n is positive.
+func (q *line) wait(ctx context.Context, n, priority int) error {
+	q.lock()
+	now := q.now()
+	if q.allow(now, n) {
+		q.unlock()
+		return nil
+	}
+	if n > q.rule.most() {
+		q.unlock()
+		return &WaitError{N: n, RetryAfter: InfDuration, reason: ErrBurst}
+	}
+	rank := rankOf(now, priority)
+	at := q.due(now, q.ahead(rank), n)
+	if err := tooNear(ctx, q.epoch, now, at, n); err != nil {
+		q.unlock()
+		return err
+	}
+	e := q.insert(&entry{n: n, ready: make(chan struct{}, 1)}, rank)
+	q.serve()
+	q.unlock()
+	select {
+	case <-e.ready:
+		return e.err
+	case <-ctx.Done():
+	}
+	q.lock()
+	defer q.unlock()
+	if e.granted || e.err != nil {
+		return e.err // it came first
+	}
+	q.remove(e)
+	q.serve()
+	return ctx.Err()
+}
+
+// rankOf returns the time of coming less the head start.
+func rankOf(now int64, priority int) int64 {
+	const most = math.MaxInt64 / 4 / int64(HeadStart)
+	return min(max(now, -math.MaxInt64/4), math.MaxInt64/4) - min(max(int64(priority), -most), most)*int64(HeadStart)
+}
+
+// tooNear returns an error if ctx ends before the time.
+func tooNear(ctx context.Context, epoch time.Time, now, at int64, n int) error {
+	deadline, ok := ctx.Deadline()
+	if !ok || int64(deadline.Sub(epoch)) >= at && at != never {
+		return nil
+	}
+	retry := InfDuration
+	if at != never {
+		retry = time.Duration(at - now)
+	}
+	return &WaitError{N: n, RetryAfter: retry, reason: context.DeadlineExceeded}
+}

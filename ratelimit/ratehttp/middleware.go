@@ -1,0 +1,162 @@
+package ratehttp
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/millstream-go/millstream/ratelimit"
+)
+
+// Option is an option of [Middleware].
+type Option func(*middleware)
+
+// Middleware returns what puts the policies of opts around a handler: [Shared], [PerKey] and
+// more of them, in the order in which they are asked. A request that all of them let through,
+// or that none applies to, goes to the handler; the fields are set before it is called, and it
+// may change them. A request that one denies is answered with 429, or as [Denied] says, and
+// what the others have taken for it is given back to those that have a method Refund.
+//
+// It panics without a policy, and if two have the same name.
+func Middleware(opts ...Option) func(http.Handler) http.Handler {
+	m := &middleware{denied: http.HandlerFunc(problem)}
+	for _, opt := range opts {
+		opt(m)
+	}
+	if len(m.policies) == 0 {
+		panic("ratehttp: Middleware: no policy")
+	}
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("ratehttp: Middleware: nil handler")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
+	}
+}
+
+// Denied sets the handler that answers denied requests, in which [DenialOf] tells more. The
+// fields RateLimit-Policy, RateLimit and Retry-After are set when it is called, the status is
+// its own business. The default answers 429 with the problem type "quota-exceeded" in JSON. A
+// nil handler panics.
+func Denied(handler http.Handler) Option {
+	if handler == nil {
+		panic("ratehttp: Denied: nil handler")
+	}
+	return func(m *middleware) { m.denied = handler }
+}
+
+// WithoutFields has the middleware send no RateLimit-Policy and RateLimit, for those who do not
+// tell what they can take. Retry-After stays.
+func WithoutFields() Option { return func(m *middleware) { m.silent = true } }
+
+type middleware struct {
+	policies []*policy
+	denied   http.Handler
+	silent   bool
+}
+
+func (m *middleware) add(p *policy) {
+	if slices.ContainsFunc(m.policies, func(other *policy) bool { return other.name == p.name }) {
+		panic("ratehttp: two policies with the name " + strconv.Quote(p.name))
+	}
+	m.policies = append(m.policies, p)
+}
+
+// taken is what one policy has decided on a request.
+type taken struct {
+	policy *policy
+	ratelimit.Decision
+	cost     int
+	refund   func() // nil if nothing was taken, or it cannot be given back
+	refunded bool
+}
+
+func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	var few [4]taken // on the stack, for most
+	all, denied := m.ask(r, few[:0])
+	if !m.silent && len(all) > 0 {
+		setFields(w.Header(), all)
+	}
+	if !denied {
+		next.ServeHTTP(w, r)
+		return
+	}
+	d := Denial{}
+	for _, t := range all {
+		if !t.Allowed {
+			d.Policies = append(d.Policies, t.policy.name)
+			d.RetryAfter = max(d.RetryAfter, t.RetryAfter)
+		}
+	}
+	if d.RetryAfter < ratelimit.InfDuration {
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds(d.RetryAfter), 10))
+	}
+	m.denied.ServeHTTP(w, r.WithContext(withDenial(r.Context(), &d)))
+}
+
+// ask asks all policies that apply. If one denies, the others are given back what they gave;
+// those behind it are not asked for more than how they stand.
+func (m *middleware) ask(r *http.Request, all []taken) (_ []taken, denied bool) {
+	for _, p := range m.policies {
+		t, applies := p.take(r, denied)
+		if !applies {
+			continue
+		}
+		t.policy = p
+		all = append(all, t)
+		denied = denied || !t.Allowed
+	}
+	if denied {
+		for i := range all {
+			if t := &all[i]; t.refund != nil {
+				t.refund()
+				t.refunded, t.Remaining = true, min(t.Remaining+t.cost, t.Limit)
+			}
+		}
+	}
+	return all, denied
+}
+
+// Denial says why a request was denied.
+type Denial struct {
+	// Policies are the names of those that had not enough left.
+	Policies []string
+	// RetryAfter is how long until the request may be let through. If it never can, as its cost
+	// is above what a policy ever has, it is ratelimit.InfDuration, and there is no Retry-After.
+	RetryAfter time.Duration
+}
+
+// problem answers with the problem type quota-exceeded, section 5.1 of the draft.
+func problem(w http.ResponseWriter, r *http.Request) {
+	d, _ := DenialOf(r)
+	body, err := json.Marshal(struct {
+		Type     string   `json:"type"`
+		Title    string   `json:"title"`
+		Status   int      `json:"status"`
+		Violated []string `json:"violated-policies"`
+	}{
+		"https://iana.org/assignments/http-problem-types#quota-exceeded",
+		"Request cannot be satisfied as assigned quota has been exceeded",
+		http.StatusTooManyRequests, d.Policies,
+	})
+	if err != nil { // never: strings
+		http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = w.Write(append(body, '\n')) // a client that has gone needs no answer
+}
+
+// seconds rounds up, so that nobody comes back too early.
+func seconds(d time.Duration) int64 {
+	s := int64(d / time.Second)
+	if d%time.Second > 0 {
+		s++
+	}
+	return max(s, 0)
+}

@@ -1,0 +1,138 @@
+package ratehttp
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/millstream-go/millstream/ratelimit"
+)
+
+// Taker is a limiter that all requests share, such as *ratelimit.Limiter. One with methods
+// Limit and Burst as that has, or N and Per as *ratelimit.Window has, describes itself in
+// RateLimit-Policy; for others, see [Window]. One with a method Refund(n int) is given back what a
+// denied request has taken.
+type Taker interface {
+	Take(n int) ratelimit.Decision
+}
+
+// KeyedTaker is a limiter with a limit for each key, such as *ratelimit.Keyed. What [Taker] says
+// on further methods holds here, too, with Refund(key K, n int).
+type KeyedTaker[K comparable] interface {
+	Take(key K, n int) ratelimit.Decision
+}
+
+// Shared adds a policy for all requests together. The name is what clients see in the fields;
+// it panics unless that is printable ASCII, and if the limiter is nil.
+func Shared(name string, limiter Taker, opts ...PolicyOption) Option {
+	if limiter == nil {
+		panic("ratehttp: Shared: nil limiter")
+	}
+	p := newPolicy(name, limiter, opts)
+	refunder, refunds := limiter.(interface{ Refund(n int) })
+	p.take = func(r *http.Request, denied bool) (taken, bool) {
+		n := p.price(r, denied)
+		t := taken{Decision: limiter.Take(n), cost: n}
+		if refunds && t.Allowed && n > 0 {
+			t.refund = func() { refunder.Refund(n) }
+		}
+		return t, true
+	}
+	return func(m *middleware) { m.add(p) }
+}
+
+// PerKey adds a policy for the requests of each key by itself. A request for which key reports
+// false is none of its business. The name is what clients see in the fields; PerKey panics unless
+// that is printable ASCII, and if the limiter or key is nil.
+func PerKey[K comparable](name string, limiter KeyedTaker[K], key func(*http.Request) (K, bool), opts ...PolicyOption) Option {
+	switch {
+	case limiter == nil:
+		panic("ratehttp: PerKey: nil limiter")
+	case key == nil:
+		panic("ratehttp: PerKey: nil key")
+	}
+	p := newPolicy(name, limiter, opts)
+	refunder, refunds := limiter.(interface{ Refund(key K, n int) })
+	p.take = func(r *http.Request, denied bool) (taken, bool) {
+		k, ok := key(r)
+		if !ok {
+			return taken{}, false
+		}
+		n := p.price(r, denied)
+		t := taken{Decision: limiter.Take(k, n), cost: n}
+		if refunds && t.Allowed && n > 0 {
+			t.refund = func() { refunder.Refund(k, n) }
+		}
+		return t, true
+	}
+	return func(m *middleware) { m.add(p) }
+}
+
+// PolicyOption is an option of [Shared] and [PerKey].
+type PolicyOption func(*policy)
+
+// Cost sets how much of the quota a request takes; what is below 0 counts as 0. The default is 1.
+// A request that costs more than the policy ever has is denied for good. A nil function panics.
+func Cost(cost func(*http.Request) int) PolicyOption {
+	if cost == nil {
+		panic("ratehttp: Cost: nil function")
+	}
+	return func(p *policy) { p.cost = cost }
+}
+
+// Unit names what is counted, in the fields: "content-bytes" or another one that the draft's
+// registry has. The default is the draft's, "requests". It panics unless the unit is printable
+// ASCII.
+func Unit(unit string) PolicyOption {
+	text := sfString("Unit", unit)
+	return func(p *policy) { p.unit = text }
+}
+
+// Window describes the policy in RateLimit-Policy as quota in every window, for a limiter that
+// does not describe itself. It panics if quota is negative or the window below a second.
+func Window(quota int, window time.Duration) PolicyOption {
+	if quota < 0 || window < time.Second {
+		panic(fmt.Sprintf("ratehttp: Window(%d, %v): want at least 0 and a second", quota, window))
+	}
+	return func(p *policy) { p.quota, p.window = quota, window }
+}
+
+type policy struct {
+	name    string
+	label   string // the name as a string of a structured field
+	unit    string // the same of the unit; empty for the default
+	cost    func(*http.Request) int
+	quota   int
+	window  time.Duration // 0: as the limiter says
+	limiter limits        // nil if it does not
+	take    func(r *http.Request, denied bool) (taken, bool)
+}
+
+// limits is a limiter that describes itself.
+type limits interface {
+	Limit() ratelimit.Limit
+	Burst() int
+}
+
+func newPolicy(name string, limiter any, opts []PolicyOption) *policy {
+	p := &policy{name: name, label: sfString("policy", name), cost: func(*http.Request) int { return 1 }}
+	p.limiter, _ = limiter.(limits)
+	if w, ok := limiter.(interface {
+		N() int
+		Per() time.Duration
+	}); ok {
+		p.quota, p.window = w.N(), w.Per()
+	}
+	for _, opt := range opts {
+		opt(p)
+	}
+	return p
+}
+
+// price is what the request takes: nothing if it is denied anyway.
+func (p *policy) price(r *http.Request, denied bool) int {
+	if denied {
+		return 0
+	}
+	return max(p.cost(r), 0)
+}

@@ -1,0 +1,222 @@
+package ratelimit
+
+import (
+	"math"
+	"math/bits"
+)
+
+// rule is what a line asks of the limit that it stands before. All but most are called
+// with the mutex of the line held, between hold and release. Times are ns since the
+// epoch of the line.
+type rule interface {
+	// hold keeps the fast path out.
+	hold()
+	// release lets it in again, if the way is open; what it may do meanwhile if not.
+	release(open, line bool)
+	// most returns how many events can ever be let through at once.
+	most() int
+	// due returns when, from now on, n more can be let through after ahead others
+	// have been, or never.
+	due(now int64, ahead, n int) int64
+	// fits reports whether n more can be taken before they are there.
+	fits(now int64, n int) bool
+	// left returns how many could be let through at once now.
+	left(now int64) int
+	// idle returns when there would be as many as ever, if none more were let through.
+	idle(now int64) int64
+	// take lets n through at a time that due has returned or later, or takes what is not
+	// there.
+	take(at int64, n int)
+	// give takes back a take at the time; booked are those after it that stand.
+	give(at int64, n int, booked []*Reservation)
+}
+
+var _ rule = (*Limiter)(nil)
+
+func (l *Limiter) hold() {
+	b := l.state.Load()
+	if tat := b.word.Swap(busy); tat < waiting {
+		b.tat = tat
+	}
+}
+
+func (l *Limiter) release(open, line bool) {
+	b := l.state.Load()
+	switch {
+	case line:
+		b.word.Store(waiting)
+	case open && !b.unlimited:
+		b.word.Store(b.tat)
+	}
+}
+
+func (l *Limiter) most() int { return l.state.Load().most() }
+
+func (b *bucket) most() int {
+	if b.unlimited {
+		return math.MaxInt
+	}
+	return int(min(b.burst, math.MaxInt))
+}
+
+func (l *Limiter) due(now int64, ahead, n int) int64 {
+	b := l.state.Load()
+	if b.unlimited {
+		return now
+	}
+	base, ticks, full := b.seen(b.tat, now)
+	full = max(full, ticks)
+	// The time in ticks is full + (ahead+n)*cost - depth. It may need more than 64 bits.
+	hi, lo := bits.Mul64(uint64(ahead)+uint64(n), uint64(b.cost))
+	if hi == 0 && lo <= maxTicks {
+		return max(now, later(base, b.stepsAt(full-b.depth+int64(lo)), b.shift))
+	}
+	if b.mult == 0 {
+		return never
+	}
+	sum, carry := bits.Add64(lo, uint64(2*maxTicks+maxTicks/2+(full-b.depth)), 0) // both are not negative
+	sum, borrow := bits.Sub64(sum, 2*maxTicks+maxTicks/2, 0)
+	hi += carry - borrow
+	if hi >= uint64(b.mult) {
+		return never
+	}
+	steps, rest := bits.Div64(hi, sum, uint64(b.mult))
+	if rest > 0 {
+		steps++
+	}
+	return max(now, later(base, int64(min(steps, math.MaxInt64)), b.shift))
+}
+
+// seen returns a base within reach of now, and now and a time of the bucket as ticks from
+// there. Now is not before what is in reach of the base.
+func (b *bucket) seen(tat, now int64) (base, ticks, seen int64) {
+	base, seen = b.base, tat
+	since := now - base
+	if since > b.reach || since < -b.reach && tat == unused {
+		base += since >> b.shift << b.shift
+		seen = b.move(tat, base-b.base)
+	}
+	return base, b.ticks(max(now-base, -b.reach)), seen
+}
+
+// stepsAt returns the least number of steps that is at least so many ticks.
+func (m *meter) stepsAt(ticks int64) int64 {
+	switch {
+	case m.mult == 0 && ticks > 0:
+		return never
+	case m.mult == 0:
+		return math.MinInt64
+	case ticks > 0:
+		return (ticks-1)/m.mult + 1
+	default:
+		return ticks / m.mult
+	}
+}
+
+// later returns base and so many steps of 1 << shift ns.
+func later(base, steps int64, shift uint8) int64 {
+	switch {
+	case steps > math.MaxInt64>>shift:
+		return never
+	case steps < math.MinInt64>>shift:
+		return math.MinInt64
+	}
+	ns := steps << shift
+	if ns > 0 && base > never-ns {
+		return never
+	}
+	if ns < 0 && base < math.MinInt64-ns {
+		return math.MinInt64
+	}
+	return base + ns
+}
+
+func (l *Limiter) fits(now int64, n int) bool {
+	b := l.state.Load()
+	if b.unlimited {
+		return true
+	}
+	_, ticks, tat := b.seen(b.tat, now)
+	return max(tat, ticks) <= 2*maxTicks-b.price(int64(n))
+}
+
+func (l *Limiter) left(now int64) int {
+	b := l.state.Load()
+	if b.unlimited {
+		return math.MaxInt
+	}
+	_, ticks, tat := b.seen(b.tat, now)
+	return int(max(b.depth-(max(tat, ticks)-ticks), 0) / b.cost)
+}
+
+func (l *Limiter) idle(now int64) int64 {
+	b := l.state.Load()
+	if b.unlimited || b.tat == unused {
+		return now
+	}
+	base, ticks, tat := b.seen(b.tat, now)
+	if tat <= ticks {
+		return now
+	}
+	return max(now, later(base, b.stepsAt(tat), b.shift))
+}
+
+func (l *Limiter) take(at int64, n int) {
+	b := l.state.Load()
+	if b.unlimited || n == 0 {
+		return
+	}
+	since := at - b.base
+	switch {
+	case since > b.reach, since < -b.reach && b.tat == unused:
+		b = l.rebase(at)
+		since = at - b.base
+	case since < -b.reach:
+		since = -b.reach // long before what was granted, so it makes no difference
+	}
+	b.tat = min(max(b.tat, b.ticks(since))+b.price(int64(n)), 2*maxTicks)
+}
+
+func (l *Limiter) give(at int64, n int, booked []*Reservation) {
+	b := l.state.Load()
+	if b.unlimited || b.tat == unused {
+		return
+	}
+	floor, sum := long, int64(0)
+	for i := len(booked) - 1; i >= 0; i-- {
+		r := booked[i]
+		if r.at <= at {
+			break
+		}
+		sum = min(sum+b.price(int64(r.n)), 2*maxTicks)
+		if since := r.at - b.base; since <= b.reach {
+			floor = max(floor, min(b.ticks(since)+sum, 2*maxTicks))
+		} else {
+			floor = 2 * maxTicks
+		}
+	}
+	b.tat = max(b.tat-b.price(int64(n)), min(floor, b.tat), long)
+}
+
+// rebase replaces the bucket by one whose base is the time, or just before.
+func (l *Limiter) rebase(at int64) *bucket {
+	old := l.state.Load()
+	b := newBucket(old.meter, old.epoch, old.limit, old.size)
+	b.base = old.base + (at-old.base)>>old.shift<<old.shift
+	b.tat = old.move(old.tat, b.base-old.base)
+	l.state.Store(b)
+	return b
+}
+
+// move returns the time in ticks from a base that is later by so many ns, which are a
+// whole number of steps.
+func (m *meter) move(tat, ns int64) int64 {
+	if tat == unused || m.mult == 0 || ns == 0 {
+		return tat
+	}
+	hi, lo := bits.Mul64(uint64(ns>>m.shift), uint64(m.mult))
+	if hi != 0 || lo > uint64(tat-long) {
+		return long
+	}
+	return tat - int64(lo)
+}

@@ -1,0 +1,461 @@
+package ratelimit
+
+import (
+	"hash/maphash"
+	"math"
+	"math/bits"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// shard keeps some of the keys of a Keyed, each as one word: the theoretical arrival
+// time, as in a bucket. A key for which that is not enough, because somebody waits for it
+// say, has a Limiter of its own for a while.
+//
+// A key whose time is over may be removed at any time: forgot is not before its time, and
+// is what a new key starts with, so that a clock that steps back finds it used. So nothing
+// has to be known of when which key comes again.
+//
+// Lock order: a shard, then a line; never two shards.
+type shard[K comparable] struct {
+	// soonest is a time, in ns since the epoch, before which no key can be forgotten.
+	soonest atomic.Int64
+
+	mu     sync.Mutex
+	keyed  *Keyed[K]
+	base   int64 // ns since the epoch at which ticks are 0
+	index  map[K]int32
+	slots  []slot[K]
+	hand   int   // of the sweep: an index of slots
+	forgot int64 // ticks
+	large  map[K]*ownLimiter
+	_      [64]byte // away from the next shard
+}
+
+type slot[K comparable] struct {
+	key K
+	tat int64 // busy: the key is in large
+}
+
+// ownLimiter is the Limiter of one key.
+type ownLimiter struct {
+	Limiter
+	users int // who have it and may be about to use it; guarded by the mutex of the shard
+}
+
+func shardsFor(keys int) int {
+	n := min(runtime.GOMAXPROCS(0)*16, 256, keys/16+1)
+	return 1 << (bits.Len(uint(n)) - 1)
+}
+
+func (s *shard[K]) init(k *Keyed[K]) {
+	s.keyed = k
+	s.index = make(map[K]int32)
+	s.forgot = unused
+	s.soonest.Store(math.MaxInt64)
+}
+
+func (k *Keyed[K]) shard(key K) *shard[K] {
+	if key != key {
+		panic("ratelimit: a key that is not equal to itself")
+	}
+	return &k.shards[maphash.Comparable(k.seed, key)&uint64(len(k.shards)-1)]
+}
+
+func (s *shard[K]) allow(key K, at int64, n int) bool {
+	m := &s.keyed.meter
+	switch {
+	case m.unlimited && s.keyed.keys.Load() == 0: // keys are kept for their pauses alone
+		return true
+	case int64(n) > m.burst && !m.unlimited:
+		return false
+	}
+	s.mu.Lock()
+	i, ok := s.index[key]
+	if !ok {
+		if m.unlimited {
+			s.mu.Unlock()
+			return true
+		}
+		if i, ok = s.add(key, at); !ok {
+			s.mu.Unlock()
+			return s.keyed.full == Share && s.keyed.overflow.allowAt(at, n)
+		}
+	}
+	tat := s.slots[i].tat
+	if since := at - s.base; tat != busy && uint64(since) <= uint64(m.reach) {
+		now := since >> m.shift * m.mult
+		if next := max(tat, now) + int64(n)*m.cost; next-now <= m.depth {
+			s.slots[i].tat = next
+			s.mu.Unlock()
+			return true
+		}
+		s.mu.Unlock()
+		return false
+	}
+	defer s.mu.Unlock()
+	if tat != busy && s.rebase() {
+		if since := at - s.base; since >= 0 && since <= m.reach {
+			d, next := m.take(s.slots[i].tat, m.ticks(since), n)
+			s.slots[i].tat = next
+			return d.Allowed
+		}
+	}
+	return s.own(key, i).allowAt(at, n)
+}
+
+// allowAt is AllowN for n >= 1 at a time in ns since the epoch.
+func (l *Limiter) allowAt(at int64, n int) bool { return l.allow(l.state.Load(), at, n) }
+
+func (s *shard[K]) take(key K, n int) Decision {
+	k := s.keyed
+	m := &k.meter
+	now := int64(time.Since(k.epoch))
+	s.mu.Lock()
+	i, ok := s.index[key]
+	if !ok && (m.unlimited || n == 0 || int64(n) > m.burst) {
+		s.mu.Unlock()
+		d := Decision{Allowed: true, Limit: k.burst, Remaining: int(min(m.burst, math.MaxInt))}
+		if m.unlimited {
+			d.Remaining = math.MaxInt
+		} else if int64(n) > m.burst {
+			d.Allowed, d.RetryAfter = false, InfDuration
+		}
+		return d
+	}
+	if !ok {
+		if i, ok = s.add(key, now); !ok {
+			s.mu.Unlock()
+			if k.full == Share {
+				return k.overflow.Take(n)
+			}
+			retry := k.room(now)
+			return Decision{Limit: k.burst, RetryAfter: retry, ResetAfter: retry}
+		}
+	}
+	defer s.mu.Unlock()
+	if m.unlimited && s.slots[i].tat != busy {
+		return Decision{Allowed: true, Limit: k.burst, Remaining: math.MaxInt}
+	}
+	if s.slots[i].tat != busy {
+		if uint64(now-s.base) > uint64(m.reach) {
+			s.rebase()
+		}
+		if since := now - s.base; since >= 0 && since <= m.reach {
+			d, next := m.take(s.slots[i].tat, m.ticks(since), n)
+			s.slots[i].tat = next
+			d.Limit = k.burst
+			return d
+		}
+	}
+	return s.own(key, i).Take(n)
+}
+
+func (s *shard[K]) refund(key K, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := &s.keyed.meter
+	i, ok := s.index[key]
+	switch {
+	case !ok && s.keyed.full == Share && s.keyed.keys.Load() >= s.keyed.max:
+		s.keyed.overflow.Refund(n)
+	case !ok:
+	case s.slots[i].tat == busy:
+		s.large[key].Refund(n)
+		s.expires(int64(time.Since(s.keyed.epoch)))
+	case s.slots[i].tat == unused:
+	default:
+		s.slots[i].tat = max(s.slots[i].tat-m.price(int64(n)), long)
+		s.expires(s.end(s.slots[i].tat))
+	}
+}
+
+// add makes room for a key that is not there; if there is none, it reports false. It may
+// unlock the shard meanwhile.
+func (s *shard[K]) add(key K, at int64) (int32, bool) {
+	k := s.keyed
+	for k.keys.Add(1) > k.max {
+		k.keys.Add(-1)
+		s.mu.Unlock()
+		made := k.forget(at) || k.full == Evict && k.evict(s)
+		s.mu.Lock()
+		if i, ok := s.index[key]; ok {
+			return i, true
+		}
+		if !made {
+			return 0, false
+		}
+	}
+	end := at
+	if since := at - s.base; since >= 0 && since <= k.meter.reach {
+		ticks := k.meter.ticks(since)
+		for range 2 { // so the keys that are over do not pile up
+			s.sweepOne(ticks, at)
+		}
+		if s.forgot <= ticks {
+			end = s.end(ticks + k.meter.cost) // one event is let through at once
+		}
+	}
+	i := int32(len(s.slots))
+	s.slots = append(s.slots, slot[K]{key, s.forgot})
+	s.index[key] = i
+	s.expires(end)
+	return i, true
+}
+
+// expires says that a key may be forgotten from a time on.
+func (s *shard[K]) expires(at int64) {
+	if at < s.soonest.Load() {
+		s.soonest.Store(at)
+	}
+}
+
+// end returns the time, in ns since the epoch, for one in ticks.
+func (s *shard[K]) end(tat int64) int64 {
+	m := &s.keyed.meter
+	return later(s.base, m.stepsAt(tat), m.shift)
+}
+
+// sweepOne removes the key at the hand if it is over, or moves on.
+func (s *shard[K]) sweepOne(ticks, at int64) {
+	if s.hand >= len(s.slots) {
+		s.hand = 0
+	}
+	if s.hand < len(s.slots) && !s.over(s.hand, ticks, at) {
+		s.hand++
+	}
+}
+
+// over removes a key if it is over, and reports whether it was.
+func (s *shard[K]) over(i int, ticks, at int64) bool {
+	tat := s.slots[i].tat
+	if tat == busy {
+		l := s.large[s.slots[i].key]
+		if l.users > 0 || l.quietAt(at) > at {
+			return false
+		}
+		if b := l.state.Load(); b.tat != unused {
+			end := later(b.base, b.stepsAt(b.tat), b.shift) - s.base
+			s.forgot = max(s.forgot, b.ticks(min(max(end, -b.reach), b.reach)))
+		}
+		s.drop(i)
+		return true
+	}
+	if tat > ticks {
+		return false
+	}
+	s.forgot = max(s.forgot, tat)
+	s.drop(i)
+	return true
+}
+
+func (s *shard[K]) drop(i int) {
+	gone := s.slots[i]
+	if gone.tat == busy {
+		delete(s.large, gone.key)
+	}
+	delete(s.index, gone.key)
+	last := len(s.slots) - 1
+	if i != last {
+		s.slots[i] = s.slots[last]
+		s.index[s.slots[i].key] = int32(i)
+	}
+	s.slots[last] = slot[K]{}
+	s.slots = s.slots[:last]
+	s.keyed.keys.Add(-1)
+}
+
+// forget removes all keys that are over at a time, and reports whether there were any.
+func (k *Keyed[K]) forget(at int64) bool {
+	before := false
+	for i := range k.shards {
+		s := &k.shards[i]
+		if s.soonest.Load() > at {
+			continue
+		}
+		s.mu.Lock()
+		before = s.sweep(at) || before
+		s.mu.Unlock()
+	}
+	return before
+}
+
+func (s *shard[K]) sweep(at int64) bool {
+	m := &s.keyed.meter
+	if at-s.base > m.reach {
+		s.rebase()
+	}
+	ticks := m.ticks(min(max(at-s.base, -m.reach), m.reach))
+	first, n := int64(math.MaxInt64), len(s.slots)
+	for i := 0; i < len(s.slots); {
+		if s.over(i, ticks, at) {
+			continue
+		}
+		tat := s.slots[i].tat
+		if tat != busy {
+			first = min(first, s.end(tat))
+		} else if l := s.large[s.slots[i].key]; l.users == 0 {
+			first = min(first, l.quietAt(at))
+		}
+		i++
+	}
+	s.soonest.Store(first)
+	return len(s.slots) < n
+}
+
+// room returns how long until a key may be forgotten.
+func (k *Keyed[K]) room(now int64) time.Duration {
+	first := int64(math.MaxInt64)
+	for i := range k.shards {
+		first = min(first, k.shards[i].soonest.Load())
+	}
+	if first == math.MaxInt64 {
+		return InfDuration
+	}
+	return time.Duration(max(first-now, 1))
+}
+
+// evict removes of some keys the one that is over first. It starts at the shard.
+func (k *Keyed[K]) evict(from *shard[K]) bool {
+	start := 0
+	for i := range k.shards {
+		if &k.shards[i] == from {
+			start = i
+		}
+	}
+	for i := range k.shards {
+		if k.shards[(start+i)%len(k.shards)].evict() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *shard[K]) evict() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const some = 8
+	best, seen := -1, 0
+	for range s.slots {
+		if s.hand >= len(s.slots) {
+			s.hand = 0
+		}
+		if tat := s.slots[s.hand].tat; tat != busy {
+			if best < 0 || tat < s.slots[best].tat {
+				best = s.hand
+			}
+			if seen++; seen == some {
+				break
+			}
+		}
+		s.hand++
+	}
+	if best < 0 {
+		return false
+	}
+	s.drop(best)
+	return true
+}
+
+// rebase moves the base to the present, and reports whether that made a difference.
+func (s *shard[K]) rebase() bool {
+	m := &s.keyed.meter
+	since := int64(time.Since(s.keyed.epoch)) - s.base
+	if since < m.reach/2 {
+		return false
+	}
+	steps := since >> m.shift << m.shift
+	s.base += steps
+	for i := range s.slots {
+		if tat := s.slots[i].tat; tat != busy {
+			s.slots[i].tat = m.move(tat, steps)
+		}
+	}
+	s.forgot = m.move(s.forgot, steps)
+	return true
+}
+
+// own returns the Limiter of the key at an index, which it makes if there is none.
+func (s *shard[K]) own(key K, i int32) *ownLimiter {
+	if s.slots[i].tat == busy {
+		return s.large[key]
+	}
+	k := s.keyed
+	l := new(ownLimiter)
+	b := newBucket(k.meter, k.epoch, k.limit, k.burst)
+	b.base, b.tat = s.base, s.slots[i].tat
+	l.line.epoch, l.line.rule = k.epoch, &l.Limiter
+	l.state.Store(b)
+	l.line.mu.Lock()
+	l.line.unlock() // lets the fast path in
+	if s.large == nil {
+		s.large = make(map[K]*ownLimiter)
+	}
+	s.large[key] = l
+	s.slots[i].tat = busy
+	return l
+}
+
+// open returns the Limiter for the key, and a function to be called when it is no longer
+// used; nil if there is no room.
+func (k *Keyed[K]) open(key K) (*Limiter, func()) {
+	s := k.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.index[key]
+	if !ok {
+		if i, ok = s.add(key, int64(time.Since(k.epoch))); !ok {
+			if k.full == Share {
+				return k.overflow, func() {}
+			}
+			return nil, nil
+		}
+	}
+	l := s.own(key, i)
+	l.users++
+	return &l.Limiter, func() { s.close(key, l) }
+}
+
+func (s *shard[K]) close(key K, l *ownLimiter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.users--; l.users > 0 {
+		return
+	}
+	at := int64(time.Since(s.keyed.epoch))
+	l.line.lock()
+	b, end, calm := l.state.Load(), l.line.quietAt(at), l.line.calm(at)
+	l.line.unlock()
+	if calm && b.base == s.base && b.tat != unused {
+		s.slots[s.index[key]].tat = b.tat // as before
+		delete(s.large, key)
+		end = s.end(b.tat)
+	}
+	s.expires(end)
+}
+
+// quietAt returns when the limiter will be as good as a new one.
+func (l *ownLimiter) quietAt(at int64) int64 {
+	l.line.lock()
+	defer l.line.unlock()
+	return l.line.quietAt(at)
+}
+
+// calm reports whether nobody waits, no pause is on, and no reservation is to come.
+func (q *line) calm(at int64) bool {
+	return q.first == nil && q.until == 0 && (len(q.booked) == 0 || q.booked[len(q.booked)-1].at < at)
+}
+
+// quietAt returns when the line will be like a new one, if nothing more happens to it.
+func (q *line) quietAt(at int64) int64 {
+	if q.first != nil {
+		return never
+	}
+	end := max(q.rule.idle(at), q.until)
+	if n := len(q.booked); n > 0 && q.booked[n-1].at < never {
+		end = max(end, q.booked[n-1].at+1)
+	}
+	return end
+}

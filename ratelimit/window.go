@@ -1,0 +1,210 @@
+package ratelimit
+
+import (
+	"context"
+	"math"
+	"sort"
+	"time"
+)
+
+// Window lets at most n events happen in any window of a given length, wherever it
+// begins: for contracts that say "1000 in any hour" and mean it. A [Limiter] of the same
+// rate and burst would let twice as many happen in the hour that starts with a full bucket.
+//
+// A window is half open: an event leaves it exactly per after it happened. It
+// remembers the time of each event that still counts, 16 bytes for each, which is the price
+// of being strict.
+//
+// Create it with [NewWindow]. It must not be copied. All methods may be called from any
+// goroutine at any time.
+type Window struct {
+	line line
+	n    int
+	per  int64
+	// Guarded by the mutex of the line: what was let through, or is reserved, by
+	// time; those that do not count any more are dropped when something is added.
+	log   []past
+	total int // of the log
+}
+
+type past struct {
+	at int64
+	n  int
+}
+
+// NewWindow returns a Window that lets n events happen in any span of the length of per.
+// It panics if one of them is not above zero, or n is above 2^40.
+func NewWindow(n int, per time.Duration) *Window {
+	if n < 1 {
+		panic("ratelimit: NewWindow: less than one event")
+	}
+	if n > maxBurst {
+		panic("ratelimit: NewWindow: more than 2^40 events")
+	}
+	if per <= 0 {
+		panic("ratelimit: NewWindow: the length is not above zero")
+	}
+	w := &Window{n: n, per: int64(per)}
+	w.line.epoch = time.Now()
+	w.line.rule = w
+	return w
+}
+
+// N returns how many events can be in a window.
+func (w *Window) N() int { return w.n }
+
+// Per returns the length of the window.
+func (w *Window) Per() time.Duration { return time.Duration(w.per) }
+
+// Allow reports whether an event may happen now, and counts it if so. It does not wait,
+// and is false while others wait for this window.
+func (w *Window) Allow() bool {
+	w.line.lock()
+	defer w.line.unlock()
+	return w.line.allow(w.line.now(), 1) // the clock is read in turn, so that no time is stale
+}
+
+// AllowN reports whether n events may happen at time t, and counts them if so: all or
+// none. Of zero events it is true, of more than N false, and before the last event that
+// was counted it is false. It panics if n is negative.
+func (w *Window) AllowN(t time.Time, n int) bool {
+	checkN("AllowN", n)
+	if n == 0 {
+		return true
+	}
+	w.line.lock()
+	defer w.line.unlock()
+	return w.line.allow(int64(t.Sub(w.line.epoch)), n)
+}
+
+// Take is [Limiter.Take] for the window.
+func (w *Window) Take(n int) Decision {
+	checkN("Take", n)
+	w.line.lock()
+	defer w.line.unlock()
+	return w.line.decide(w.line.now(), n)
+}
+
+// Reserve is ReserveN for one event, now.
+func (w *Window) Reserve() *Reservation { return w.ReserveN(time.Now(), 1) }
+
+// ReserveN is [Limiter.ReserveN] for the window. Until the time of the last reservation,
+// nothing else is let through.
+func (w *Window) ReserveN(t time.Time, n int) *Reservation {
+	checkN("ReserveN", n)
+	w.line.lock()
+	defer w.line.unlock()
+	return w.line.reserve(int64(t.Sub(w.line.epoch)), n, math.MinInt64)
+}
+
+// Wait is WaitN for one event.
+func (w *Window) Wait(ctx context.Context) error { return w.WaitN(ctx, 1) }
+
+// WaitN is [Limiter.WaitN] for the window. It panics if n is negative.
+func (w *Window) WaitN(ctx context.Context, n int) error {
+	checkN("WaitN", n)
+	if err := ctx.Err(); err != nil || n == 0 {
+		return err
+	}
+	return w.line.wait(ctx, n, 0)
+}
+
+// Pause is [Limiter.Pause] for the window.
+func (w *Window) Pause(until time.Time) {
+	w.line.lock()
+	defer w.line.unlock()
+	w.line.pause(int64(until.Sub(w.line.epoch)))
+	w.line.serve()
+}
+
+func (w *Window) open() (*line, func()) { return &w.line, nil }
+
+func (w *Window) hold()                {}
+func (w *Window) release(_, _ bool)    {}
+func (w *Window) most() int            { return w.n }
+func (w *Window) fits(int64, int) bool { return true }
+
+// last returns the time of the last event.
+func (w *Window) last() int64 {
+	if len(w.log) == 0 {
+		return math.MinInt64
+	}
+	return w.log[len(w.log)-1].at
+}
+
+// counting returns the index of the first of the log that is in the window up to now.
+func (w *Window) counting(now int64) int {
+	return sort.Search(len(w.log), func(i int) bool { return now < addTime(w.log[i].at, w.per) })
+}
+
+// addTime returns the time that is d >= 0 later, or never.
+func addTime(at, d int64) int64 {
+	if at > never-d {
+		return never
+	}
+	return at + d
+}
+
+func (w *Window) due(now int64, ahead, n int) int64 {
+	now = max(now, w.last())
+	// The events in order are those of the log and then those to come, each of which is
+	// let through when the one that is w.n before it leaves the window.
+	index := int64(w.total) + int64(ahead) + int64(n)
+	rounds := (index - int64(w.total) + int64(w.n) - 1) / int64(w.n)
+	index -= rounds * int64(w.n)
+	if index > 0 {
+		i := 0
+		for ; index > int64(w.log[i].n); i++ {
+			index -= int64(w.log[i].n)
+		}
+		now = max(now, addTime(w.log[i].at, w.per))
+	}
+	if rounds--; rounds > 0 && w.per > (never-max(now, 0))/rounds {
+		return never
+	}
+	return now + rounds*w.per
+}
+
+func (w *Window) left(now int64) int {
+	left := w.n
+	for _, p := range w.log[w.counting(now):] {
+		left -= p.n
+	}
+	return max(left, 0)
+}
+
+func (w *Window) idle(now int64) int64 {
+	if len(w.log) == 0 {
+		return now
+	}
+	return max(now, addTime(w.last(), w.per))
+}
+
+func (w *Window) take(at int64, n int) {
+	if n == 0 {
+		return
+	}
+	old := w.counting(at)
+	for _, p := range w.log[:old] {
+		w.total -= p.n
+	}
+	w.log = w.log[old:]
+	w.total += n
+	if len(w.log) > 0 && w.last() == at {
+		w.log[len(w.log)-1].n += n
+		return
+	}
+	w.log = append(w.log, past{at, n})
+}
+
+func (w *Window) give(at int64, n int, _ []*Reservation) {
+	i := sort.Search(len(w.log), func(i int) bool { return w.log[i].at >= at })
+	if i == len(w.log) || w.log[i].at != at {
+		return
+	}
+	w.log[i].n -= n
+	w.total -= n
+	if w.log[i].n == 0 {
+		w.log = append(w.log[:i], w.log[i+1:]...)
+	}
+}
