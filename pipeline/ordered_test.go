@@ -49,7 +49,7 @@ func TestOrderedKeepsTheOrder(t *testing.T) {
 // been passed on, behind a head that is stuck as behind one that moves.
 func TestTheWindowBoundsWhatIsInTheStage(t *testing.T) {
 	for _, tt := range []struct{ workers, window, given int }{
-		{2, 2, 2}, {4, 5, 5}, {4, 64, 64}, {3, 3 * 64, 0}, {1, 1, 1},
+		{2, 2, 2}, {4, 5, 5}, {4, 64, 64}, {3, 3 * 128, 0}, {1, 1, 1},
 	} {
 		testkit.Bubble(t, func(t *testing.T) {
 			release := make(chan struct{})
