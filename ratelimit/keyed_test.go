@@ -30,14 +30,14 @@ func TestKeyedIsALimiterForEachKey(t *testing.T) {
 				}
 				interval, _ := r.interval.Float64()
 				rnd := rand.New(rand.NewPCG(6, 7))
-				start, at := time.Now(), int64(0)
+				start := time.Now()
 				for i := range 5000 {
 					step := time.Duration(interval * rnd.ExpFloat64() / 20)
 					if rnd.IntN(500) == 0 {
 						step = time.Duration(interval*1000) + time.Second
 					}
 					time.Sleep(step)
-					at = int64(time.Since(start))
+					at := int64(time.Since(start))
 					asked := at
 					if back && rnd.IntN(4) == 0 {
 						asked -= rnd.Int64N(int64(interval*burst) + 1)

@@ -89,7 +89,7 @@ func newBucket(m meter, epoch time.Time, limit Limit, burst int) *bucket {
 }
 
 func checked(method string, limit Limit) Limit {
-	if limit != limit {
+	if math.IsNaN(float64(limit)) {
 		panic("ratelimit: " + method + ": the limit is not a number")
 	}
 	return limit
