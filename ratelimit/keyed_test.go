@@ -64,7 +64,7 @@ func TestKeyedForgets(t *testing.T) {
 			require.True(t, k.Allow(i))
 			time.Sleep(time.Millisecond)
 		}
-		assert.Less(t, k.Len(), 400, "a hundred are not full again")
+		assert.Less(t, k.Len(), 1000, "a hundred are not full again; what is over is dropped as others come")
 	})
 }
 

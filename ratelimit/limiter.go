@@ -108,11 +108,12 @@ func (l *Limiter) Allow() bool {
 	if b == nil {
 		return false
 	}
+	// The word is read after the clock, so that little time passes until it is swapped.
+	since := int64(time.Since(b.epoch)) - b.base
 	tat := b.word.Load()
 	if tat >= waiting {
-		return tat == busy && l.allowLocked(l.line.now(), 1)
+		return tat == busy && l.allowLocked(since+b.base, 1)
 	}
-	since := int64(time.Since(b.epoch)) - b.base
 	if uint64(since) > uint64(b.reach) {
 		return l.allowLocked(since+b.base, 1)
 	}
