@@ -166,3 +166,30 @@ func TestGuardRefusesNil(t *testing.T) {
 		ratelimit.Guard[int, int](ratelimit.NewConcurrency(), nil)
 	})
 }
+
+// counted is a context that counts who watches over it.
+type counted struct {
+	context.Context
+	done     chan struct{}
+	watchers int
+}
+
+func (c *counted) Done() <-chan struct{} { return c.done }
+
+func (c *counted) AfterFunc(func()) (stop func() bool) {
+	c.watchers++
+	return func() bool { c.watchers--; return true }
+}
+
+// A run of days has one context: what a call leaves with it would add up.
+func TestGuardedLeavesNothingWithTheContext(t *testing.T) {
+	ctx := &counted{Context: context.Background(), done: make(chan struct{})}
+	g := ratelimit.Guard(ratelimit.NewConcurrency(), func(context.Context, int) (int, error) { return 0, nil })
+	for range 10 {
+		require.NoError(t, g.Wait(ctx))
+		assert.Equal(t, 1, ctx.watchers)
+		_, err := g.Call(ctx, 1)
+		require.NoError(t, err)
+		assert.Zero(t, ctx.watchers)
+	}
+}

@@ -47,7 +47,7 @@ func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 	defer l.line.unlock()
 	old := l.state.Load()
 	limit, burst := to(old)
-	at := int64(t.Sub(epoch))
+	at := offset(t, epoch)
 	b := newBucket(newMeter(limit, burst), epoch, limit, burst)
 	b.base = at
 	b.tat = long
@@ -80,12 +80,12 @@ func (l *Limiter) Tokens() float64 { return l.TokensAt(time.Now()) }
 func (l *Limiter) TokensAt(t time.Time) float64 {
 	b := l.ready()
 	if tat := b.word.Load(); tat < waiting {
-		return b.tokens(tat, int64(t.Sub(b.epoch)))
+		return b.tokens(tat, offset(t, b.epoch))
 	}
 	l.line.lock()
 	defer l.line.unlock()
 	b = l.state.Load()
-	return b.tokens(b.tat, int64(t.Sub(b.epoch)))
+	return b.tokens(b.tat, offset(t, b.epoch))
 }
 
 func (b *bucket) tokens(tat, at int64) float64 {
@@ -93,7 +93,7 @@ func (b *bucket) tokens(tat, at int64) float64 {
 		return float64(b.burst)
 	}
 	_, ticks, tat := b.seen(tat, at)
-	return float64(b.depth-max(tat-ticks, 0)) / float64(b.cost)
+	return min(float64(b.depth-max(tat-ticks, 0))/float64(b.cost), float64(b.burst)) // a quotient may be rounded up
 }
 
 // Pause lets nothing through until then, also with a limit of [Inf]: for a server
@@ -104,7 +104,7 @@ func (l *Limiter) Pause(until time.Time) {
 	b := l.ready()
 	l.line.lock()
 	defer l.line.unlock()
-	l.line.pause(int64(until.Sub(b.epoch)))
+	l.line.pause(offset(until, b.epoch))
 	l.line.serve()
 }
 

@@ -39,7 +39,7 @@ func TestChangesKeepTheTokens(t *testing.T) {
 	assert.True(t, l.AllowN(at(1e6+2), 1000))
 	l.SetLimitAt(at(1e6+2), 1)
 	assert.InDelta(t, 4, l.TokensAt(at(1e6+2)), 1e-9, "full after Inf")
-	assert.Equal(t, ratelimit.Limit(1), l.Limit())
+	assert.InDelta(t, 1, float64(l.Limit()), 0)
 	assert.Equal(t, 4, l.Burst())
 }
 
@@ -115,7 +115,7 @@ func TestPause(t *testing.T) {
 		synctest.Wait()
 		assert.False(t, inf.Allow())
 		assert.False(t, l.Allow())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.Equal(t, []string{"inf 2s"}, q.served())
 		assert.True(t, inf.Allow())
 		assert.True(t, l.AllowN(time.Now(), 3))

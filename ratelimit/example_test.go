@@ -84,8 +84,7 @@ func ExampleWaitError() {
 	l.Allow()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	var wait *ratelimit.WaitError
-	if errors.As(l.Wait(ctx), &wait) {
+	if wait, ok := errors.AsType[*ratelimit.WaitError](l.Wait(ctx)); ok {
 		fmt.Println("come back in", wait.RetryAfter.Round(time.Minute))
 	}
 	// Output: come back in 1h0m0s
@@ -98,7 +97,7 @@ func ExampleWaitError_Error() {
 
 func ExampleWaitError_Unwrap() {
 	err := ratelimit.NewLimiter(1, 2).WaitN(context.Background(), 3)
-	fmt.Println(errors.Unwrap(err) == ratelimit.ErrBurst)
+	fmt.Println(errors.Is(errors.Unwrap(err), ratelimit.ErrBurst))
 	// Output: true
 }
 
@@ -410,8 +409,8 @@ func ExampleMultiLimiter_WaitPriority() {
 func ExampleNewWindow() {
 	w := ratelimit.NewWindow(2, time.Hour)
 	begin := time.Now()
-	for _, minute := range []time.Duration{0, 59, 59, 60, 118, 119} {
-		fmt.Print(w.AllowN(begin.Add(minute*time.Minute), 1), " ")
+	for _, minute := range []int{0, 59, 59, 60, 118, 119} {
+		fmt.Print(w.AllowN(begin.Add(time.Duration(minute)*time.Minute), 1), " ")
 	}
 	// Output: true true false true false true
 }

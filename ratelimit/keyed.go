@@ -69,7 +69,7 @@ func (k *Keyed[K]) Allow(key K) bool {
 // AllowN is [Limiter.AllowN] for the key.
 func (k *Keyed[K]) AllowN(key K, t time.Time, n int) bool {
 	checkN("AllowN", n)
-	return n == 0 || k.shard(key).allow(key, int64(t.Sub(k.epoch)), n)
+	return n == 0 || k.shard(key).allow(key, offset(t, k.epoch), n)
 }
 
 // Take is [Limiter.Take] for the key. If there is no room for it and the policy is

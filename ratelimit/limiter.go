@@ -52,6 +52,12 @@ const (
 	long   int64 = -2 * maxTicks // at least so long ago
 )
 
+// offset returns t in ns since the epoch, at most 2^62, so that the difference of two of
+// them does not overflow.
+func offset(t, epoch time.Time) int64 {
+	return min(max(int64(t.Sub(epoch)), -1<<62), 1<<62-1)
+}
+
 // NewLimiter returns a Limiter that lets limit events per second happen, and burst
 // at once, with a full bucket. A limit or burst below zero counts as zero. It panics
 // if limit is not a number.
@@ -83,7 +89,7 @@ func newBucket(m meter, epoch time.Time, limit Limit, burst int) *bucket {
 }
 
 func checked(method string, limit Limit) Limit {
-	if limit != limit {
+	if math.IsNaN(float64(limit)) {
 		panic("ratelimit: " + method + ": the limit is not a number")
 	}
 	return limit
@@ -102,11 +108,12 @@ func (l *Limiter) Allow() bool {
 	if b == nil {
 		return false
 	}
+	// The word is read after the clock, so that little time passes until it is swapped.
+	since := int64(time.Since(b.epoch)) - b.base
 	tat := b.word.Load()
 	if tat >= waiting {
-		return tat == busy && l.allowLocked(l.line.now(), 1)
+		return tat == busy && l.allowLocked(since+b.base, 1)
 	}
-	since := int64(time.Since(b.epoch)) - b.base
 	if uint64(since) > uint64(b.reach) {
 		return l.allowLocked(since+b.base, 1)
 	}
@@ -133,14 +140,15 @@ func (l *Limiter) Allow() bool {
 //
 // Times may come in any order. To a time before those of others, their tokens are
 // taken already: a clock that steps back is given nothing a second time, and nothing
-// until it has caught up (golang/go#56287, golang/go#71360).
+// until it has caught up (golang/go#56287, golang/go#71360). More than 146 years before or
+// after the limiter was made count as 146 years.
 func (l *Limiter) AllowN(t time.Time, n int) bool {
 	checkN("AllowN", n)
 	b := l.state.Load()
 	if n == 0 || b == nil {
 		return n == 0
 	}
-	return l.allow(b, int64(t.Sub(b.epoch)), n)
+	return l.allow(b, offset(t, b.epoch), n)
 }
 
 // allow is Allow for n >= 1 at a time that is given in ns since the epoch.

@@ -76,14 +76,6 @@ func (b *bucket) refund(n int) {
 	}
 }
 
-// tokens returns how many whole tokens are there.
-func (b *bucket) tokens(at int64) int {
-	debt := new(big.Rat).Sub(b.since(at), ns(at))
-	left := new(big.Rat).Sub(ns(b.burst), debt.Quo(debt, b.interval))
-	whole := new(big.Int).Div(left.Num(), left.Denom()) // rounds down
-	return int(whole.Int64())
-}
-
 // bound adds up what was let through, by time, and tells when a window has too much: in none
 // may there be more than burst + its length / interval.
 type bound struct {

@@ -138,7 +138,7 @@ func (qs lines) allow(t time.Time, n int) bool {
 }
 
 // at returns the time in ns since the epoch.
-func (q *line) at(t time.Time) int64 { return int64(t.Sub(q.epoch)) }
+func (q *line) at(t time.Time) int64 { return offset(t, q.epoch) }
 
 // Allow is AllowN for one event, now.
 func (m *MultiLimiter) Allow() bool { return m.AllowN(time.Now(), 1) }
@@ -172,7 +172,7 @@ func (l *Limiter) denies(t time.Time, n int) bool {
 		return true
 	}
 	tat := b.word.Load()
-	since := int64(t.Sub(b.epoch)) - b.base
+	since := offset(t, b.epoch) - b.base
 	if tat >= waiting || uint64(since) > uint64(b.reach) {
 		return tat == waiting
 	}

@@ -2,7 +2,6 @@ package ratelimit_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -84,7 +83,7 @@ func TestMultiWait(t *testing.T) {
 		err := m.Wait(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		var wait *ratelimit.WaitError
-		require.True(t, errors.As(err, &wait))
+		require.ErrorAs(t, err, &wait)
 		assert.Equal(t, 9*time.Second, wait.RetryAfter, "it cannot know that one in the other line will be let through before")
 		assert.ErrorIs(t, m.WaitN(t.Context(), 4), ratelimit.ErrBurst)
 		time.Sleep(time.Minute)

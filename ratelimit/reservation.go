@@ -36,7 +36,7 @@ func (l *Limiter) ReserveN(t time.Time, n int) *Reservation {
 	b := l.ready()
 	l.line.lock()
 	defer l.line.unlock()
-	return l.line.reserve(int64(t.Sub(b.epoch)), n, math.MinInt64)
+	return l.line.reserve(offset(t, b.epoch), n, math.MinInt64)
 }
 
 // OK reports whether there is a time. If not, Delay is [InfDuration], and Cancel does
@@ -54,7 +54,7 @@ func (r *Reservation) DelayFrom(t time.Time) time.Duration {
 	if r.parts != nil {
 		return r.parts[0].DelayFrom(t)
 	}
-	at := int64(t.Sub(r.line.epoch))
+	at := offset(t, r.line.epoch)
 	if at >= r.at {
 		return 0
 	}
@@ -88,7 +88,7 @@ func (r *Reservation) CancelAt(t time.Time) {
 	q := r.line
 	q.lock()
 	defer q.unlock()
-	if r.canceled || r.n == 0 || int64(t.Sub(q.epoch)) > r.at {
+	if r.canceled || r.n == 0 || offset(t, q.epoch) > r.at {
 		return
 	}
 	r.canceled = true

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // rule is what a line asks of the limit that it stands before. All but most are called
@@ -183,8 +184,7 @@ func (l *Limiter) give(at int64, n int, booked []*Reservation) {
 		return
 	}
 	floor, sum := long, int64(0)
-	for i := len(booked) - 1; i >= 0; i-- {
-		r := booked[i]
+	for _, r := range slices.Backward(booked) {
 		if r.at <= at {
 			break
 		}

@@ -58,7 +58,7 @@ func (s *shard[K]) init(k *Keyed[K]) {
 }
 
 func (k *Keyed[K]) shard(key K) *shard[K] {
-	if key != key {
+	if key != key { //nolint:revive,gocritic // a float that is not a number, or what has one in it
 		panic("ratelimit: a key that is not equal to itself")
 	}
 	return &k.shards[maphash.Comparable(k.seed, key)&uint64(len(k.shards)-1)]

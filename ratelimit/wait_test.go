@@ -115,7 +115,7 @@ func TestCancelLeavesNoTrace(t *testing.T) {
 			var cancels []context.CancelFunc
 			for i := range 3 {
 				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
+				t.Cleanup(cancel)
 				cancels = append(cancels, cancel)
 				q.wait(fmt.Sprint(i), func() error { return l.Wait(ctx) })
 			}

@@ -74,7 +74,7 @@ func (w *Window) AllowN(t time.Time, n int) bool {
 	}
 	w.line.lock()
 	defer w.line.unlock()
-	return w.line.allow(int64(t.Sub(w.line.epoch)), n)
+	return w.line.allow(offset(t, w.line.epoch), n)
 }
 
 // Take is [Limiter.Take] for the window.
@@ -94,7 +94,7 @@ func (w *Window) ReserveN(t time.Time, n int) *Reservation {
 	checkN("ReserveN", n)
 	w.line.lock()
 	defer w.line.unlock()
-	return w.line.reserve(int64(t.Sub(w.line.epoch)), n, math.MinInt64)
+	return w.line.reserve(offset(t, w.line.epoch), n, math.MinInt64)
 }
 
 // Wait is WaitN for one event.
@@ -113,7 +113,7 @@ func (w *Window) WaitN(ctx context.Context, n int) error {
 func (w *Window) Pause(until time.Time) {
 	w.line.lock()
 	defer w.line.unlock()
-	w.line.pause(int64(until.Sub(w.line.epoch)))
+	w.line.pause(offset(until, w.line.epoch))
 	w.line.serve()
 }
 

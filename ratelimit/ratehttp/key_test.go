@@ -57,6 +57,7 @@ func TestByIP(t *testing.T) {
 		{"tabs", "10.0.0.1:1234", []string{"\t203.0.113.9\t"}, "203.0.113.9/32"},
 		{"leading zeros", "10.0.0.1:1234", []string{"203.0.113.009"}, "10.0.0.1/32"},
 		{"a giant list of proxies", "10.0.0.1:1234", []string{list(100_000, "10.0.0.2")}, "10.0.0.2/32"},
+		{"behind more proxies than are looked at", "10.0.0.1:1234", []string{"203.0.113.9, " + list(40, "10.0.0.2")}, "10.0.0.2/32"},
 		{"a giant address", "10.0.0.1:1234", []string{strings.Repeat("1", 1<<20)}, "10.0.0.1/32"},
 		{"giant blanks", "10.0.0.1:1234", []string{"203.0.113.9" + strings.Repeat(" ", 1<<20)}, "10.0.0.1/32"},
 		{"a Unix socket", "@", []string{"203.0.113.9"}, ""},
