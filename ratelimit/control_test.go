@@ -112,7 +112,7 @@ func TestASmallerBurstSendsAway(t *testing.T) {
 		go cancel()
 		l.Refund(2)
 		l.SetBurst(1)
-		<-done
+		_ = <-done // any of the three may win; none may hang
 	}
 }
 
