@@ -68,6 +68,7 @@ func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 		b.tat = old.convert(debt, &b.meter)
 	}
 	l.state.Store(b)
+	l.line.sendAway()
 	l.line.serve()
 }
 

@@ -1,6 +1,7 @@
 package ratelimit_test
 
 import (
+	"context"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,31 @@ func TestWaitersAreRetimed(t *testing.T) {
 				assert.ElementsMatch(t, test.want, q.served())
 			})
 		})
+	}
+}
+
+// "Who waits for more than the new burst is sent away", also from the middle of the line, and
+// also who waits for several limits and leaves at the same time.
+func TestASmallerBurstSendsAway(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		l := ratelimit.NewLimiter(1, 3)
+		require.True(t, l.AllowN(time.Now(), 3))
+		q := newQueue(t)
+		q.wait("one", func() error { return l.Wait(t.Context()) })
+		q.wait("three", func() error { return l.WaitN(t.Context(), 3) })
+		l.SetBurst(2)
+		assert.Equal(t, []string{"three 0s burst"}, q.served())
+	})
+	for range 300 {
+		l := ratelimit.NewLimiter(ratelimit.Every(time.Hour), 2)
+		require.True(t, l.AllowN(time.Now(), 2))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- ratelimit.Multi(l).WaitN(ctx, 2) }()
+		go cancel()
+		l.Refund(2)
+		l.SetBurst(1)
+		_ = <-done // any of the three may win; none may hang
 	}
 }
 

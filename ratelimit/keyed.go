@@ -11,9 +11,10 @@ import (
 // and burst. Keys need no registration: one that was not seen for as long as its
 // bucket takes to be full is forgotten, which changes no decision.
 //
-// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. A key
-// takes its own size twice and about 30 bytes; one that is waited for, paused, reserved or
-// part of a [Multi] some 400 more, until it is forgotten.
+// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. For a key it
+// keeps the key itself, twice, an index and one word; for one that is waited for, paused,
+// reserved or part of a [Multi] a whole [Limiter], for as long as that is so or until it is
+// forgotten.
 //
 // Create it with [NewKeyed]. It must not be copied. All methods may be called from any
 // goroutine at any time. A key that is not equal to itself, such as a float that is

@@ -234,10 +234,6 @@ func (q *line) serve() {
 		case e.promise != nil:
 			q.remove(e)
 			q.book(now, e.promise)
-		case e.n > q.rule.most():
-			q.remove(e)
-			e.err = &WaitError{N: e.n, RetryAfter: InfDuration, reason: ErrBurst}
-			e.ready <- struct{}{}
 		default:
 			at := q.due(now, 0, e.n)
 			if at > now {
@@ -247,7 +243,7 @@ func (q *line) serve() {
 			if e.probe {
 				if !e.offered {
 					e.offered = true
-					e.ready <- struct{}{}
+					e.wake()
 				}
 				q.disarm()
 				return
@@ -255,10 +251,33 @@ func (q *line) serve() {
 			q.remove(e)
 			q.rule.take(now, e.n)
 			e.granted = true
-			e.ready <- struct{}{}
+			e.wake()
 		}
 	}
 	q.disarm()
+}
+
+// wake tells who waits to look. It does not wait for it: one that has been told and not looked
+// yet need not be told again.
+func (e *entry) wake() {
+	select {
+	case e.ready <- struct{}{}:
+	default:
+	}
+}
+
+// sendAway removes those who wait for more than they can ever get.
+func (q *line) sendAway() {
+	most := q.rule.most()
+	for e := q.first; e != nil; {
+		next := e.next
+		if e.promise == nil && e.n > most {
+			q.remove(e)
+			e.err = &WaitError{N: e.n, RetryAfter: InfDuration, reason: ErrBurst}
+			e.wake()
+		}
+		e = next
+	}
 }
 
 func (q *line) arm(at, now int64) {
