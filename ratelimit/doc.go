@@ -55,7 +55,17 @@
 // that is denied has only read it. The number counts ticks whose length is chosen so
 // that nothing is ever rounded.
 //
-// # Concurrency and clocks
+// # How many at once
+//
+// [Concurrency] limits not how often but how many calls are in flight, and finds that number
+// itself: by the latency of calls ([Gradient]) or by those that were dropped ([AIMD]).
+// [Guard] puts it around a function, and is the limit of a stage as well.
+//
+// Package [github.com/millstream-go/millstream/ratelimit/ratehttp] has these limits before a
+// handler and around a client, and [github.com/millstream-go/millstream/ratelimit/ratesim] shows
+// what limits do to traffic before anybody meets them.
+//
+// # Goroutines and clocks
 //
 // All methods may be called from any goroutine. Those that take a context or start with
 // Wait may block; none of the others does for longer than another call takes. No goroutine
