@@ -71,6 +71,23 @@ func made() *report {
 	return &report{Host: host{CPU: "Some CPU", Cores: 2, Go: "go1.26", Commit: "abc"}, Date: "2026-01-02", Command: "go run ./benchmarks/compare", Rounds: 3, Scenarios: []scenarioResult{s, f}}
 }
 
+// What is measured again takes the place of what was there, and the header tells of it.
+func TestMeasuredAgain(t *testing.T) {
+	rep, newer := made(), made()
+	newer.Command, newer.Date, newer.Host.Commit = "compare -run=submit", "2026-02-03", "def"
+	newer.Scenarios = newer.Scenarios[:1]
+	newer.Scenarios[0].Rows[2].NS = 77
+	require.NoError(t, rep.renew(newer))
+	assert.InDelta(t, 77, rep.Scenarios[0].Rows[2].NS, 0)
+	assert.InDelta(t, 60, rep.Scenarios[1].Rows[0].NS, 0)
+	assert.Contains(t, rep.measured(), "some again with `compare -run=submit` on 2026-02-03 at commit def")
+
+	newer.Scenarios[0].Rows = newer.Scenarios[0].Rows[1:]
+	require.ErrorContains(t, rep.renew(newer), "submit/noop", "not of a part of the subjects")
+	newer.Scenarios[0].Name = "other"
+	require.ErrorContains(t, rep.renew(newer), "other")
+}
+
 // TestWriteWritesAll checks what is in the directory: each table and chart says where it is from, and shows losses.
 func TestWriteWritesAll(t *testing.T) {
 	dir := t.TempDir()

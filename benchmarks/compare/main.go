@@ -32,7 +32,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		rounds  = flags.Int("rounds", 5, "rounds; scenarios whose runs take seconds have 2 or 3")
 		short   = flags.Bool("short", false, "short rounds, few scenarios, and an error if Millstream is not ahead where the README says so")
 		out     = flags.String("out", "", "`directory` for tables and charts; the default is "+results+", or with -run and -short the terminal")
-		from    = flags.String("from", "", "do not measure, but write the tables and charts of this JSON `file`")
+		from    = flags.String("from", "", "do not measure, but write the tables and charts of this JSON `file`; with -run, measure that again")
 		readme  = flags.String("readme", "", "also put the overview between the marks in this `file`")
 	)
 	if err := flags.Parse(args); err != nil {
@@ -52,6 +52,14 @@ func run(args []string, stdout, stderr io.Writer) error {
 		rep, err := load(*from)
 		if err != nil {
 			return err
+		}
+		if *pattern != "" {
+			b := bench{match: match, rounds: *rounds, shorten: 1, log: stderr}
+			newer, failed := b.run(allScenarios())
+			newer.Command = command(flags)
+			if err := errors.Join(failed, rep.renew(newer)); err != nil {
+				return err
+			}
 		}
 		return write(rep, orElse(*out, filepath.Dir(*from)), *readme)
 	}

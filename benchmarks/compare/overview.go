@@ -146,7 +146,7 @@ func updateReadme(file string, rep *report) error {
 		"![What others take, as a multiple of what Millstream takes](" + results + "/overview.svg)\n\n" +
 		"Nanoseconds an item, medians of " + fmt.Sprint(rep.Rounds) + " interleaved rounds; ≈ is a difference within the spread.\n\n" +
 		overviewTable(rep) + "\n" +
-		"Measured with `" + rep.Command + "` on " + rep.Date + ": " + rep.Host.String() + ".\n" +
+		rep.measured() + "\n" +
 		endMark + tail
 	return os.WriteFile(file, []byte(text), 0o644)
 }

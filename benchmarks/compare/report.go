@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 
@@ -16,7 +17,37 @@ type report struct {
 	Command   string           `json:"command"`
 	Rounds    int              `json:"rounds"`
 	Took      string           `json:"took"`
+	Again     []again          `json:"again,omitempty"`
 	Scenarios []scenarioResult `json:"scenarios"`
+}
+
+// again tells of scenarios that were measured again later, on the same machine.
+type again struct {
+	Command string `json:"command"`
+	Date    string `json:"date"`
+	Commit  string `json:"commit"`
+}
+
+// renew puts what was measured again in the place of what was there.
+func (r *report) renew(newer *report) error {
+	for _, s := range newer.Scenarios {
+		old, ok := r.find(s.Name)
+		if !ok || len(old.Rows) != len(s.Rows) {
+			return fmt.Errorf("%s was measured with other subjects before", s.Name)
+		}
+		*old = s
+	}
+	r.Again = append(r.Again, again{Command: newer.Command, Date: newer.Date, Commit: newer.Host.Commit})
+	return nil
+}
+
+// measured tells how and where.
+func (r *report) measured() string {
+	said := fmt.Sprintf("Measured with `%s` on %s: %s", r.Command, r.Date, r.Host.String())
+	for _, a := range r.Again {
+		said += fmt.Sprintf("; some again with `%s` on %s at commit %s", a.Command, a.Date, a.Commit)
+	}
+	return said + "."
 }
 
 type scenarioResult struct {

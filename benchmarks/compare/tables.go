@@ -58,7 +58,7 @@ func writeTables(rep *report, dir string) error {
 
 // origin says where the figures are from.
 func origin(rep *report) string {
-	return fmt.Sprintf("Measured with %#q on %s: %s. It took %s.\n", rep.Command, rep.Date, rep.Host.String(), rep.Took)
+	return fmt.Sprintf("%s It took %s.\n", rep.measured(), rep.Took)
 }
 
 // reading says how to read a table.
