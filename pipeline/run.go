@@ -35,7 +35,9 @@ type run struct {
 //	err := flow.Run(context.Background(), pipeline.Drain(stop))
 //
 // A sequence that blocks in its own code is told when it gives its next value, which is
-// still passed on; [FromChan] and [FromFunc] are told at once. If ctx has ended before the
+// still passed on; [FromChan] and [FromFunc] are told at once. What a [FlatMap] makes of an
+// input that was taken is in flight: one without an end is ended by the terminal's context
+// alone. If ctx has ended before the
 // run begins, nothing is taken. Failures are failures as ever, and if the terminal's context
 // ends too, that counts. The default is not to drain. A nil ctx panics.
 func Drain(ctx context.Context) RunOption {
