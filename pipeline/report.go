@@ -24,7 +24,7 @@ import (
 type Report struct{ now atomic.Pointer[recorder] }
 
 // ReportTo has the run report to r, from its start on. Each call is then timed, also in
-// terminals that show no timing, and costs some ten nanoseconds more a stage; each stage
+// terminals that show no timing, and costs some tens of nanoseconds more a stage; each stage
 // takes some 40 KiB. The default is not to report. A nil r panics.
 func ReportTo(r *Report) RunOption {
 	return func(c *run) {
