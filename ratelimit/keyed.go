@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -26,10 +27,12 @@ type Keyed[K comparable] struct {
 	burst    int
 	max      int64
 	full     FullPolicy
-	keys     atomic.Int64
 	overflow *Limiter
-	seed     maphash.Seed
-	shards   []shard[K]
+	seed     maphash.Seed // a secret: nobody can send keys that collide
+	shards   []shard[K]   // a power of two of them
+	shift    uint8        // of a hash, so that what is left is the index of its shard
+	_        [64]byte     // what each call reads is away from what each new key writes
+	keys     atomic.Int64
 }
 
 // NewKeyed returns a Keyed that gives each key limit events per second and burst at
@@ -55,29 +58,32 @@ func NewKeyed[K comparable](limit Limit, burst int, opts ...KeyedOption) *Keyed[
 		k.overflow.set(k.epoch, limit, burst)
 	}
 	k.shards = make([]shard[K], shardsFor(c.max))
+	k.shift = uint8(64 - bits.TrailingZeros(uint(len(k.shards))))
 	for i := range k.shards {
-		k.shards[i].init(k)
+		k.shards[i].init(k, i)
 	}
 	return k
 }
 
 // Allow reports whether an event of the key may happen now, and takes its token if so.
 func (k *Keyed[K]) Allow(key K) bool {
-	s := k.shard(key)
-	return s.allow(key, int64(time.Since(k.epoch)), 1)
+	s, hash := k.locate(key)
+	return s.allow(key, hash, int64(time.Since(k.epoch)), 1)
 }
 
 // AllowN is [Limiter.AllowN] for the key.
 func (k *Keyed[K]) AllowN(key K, t time.Time, n int) bool {
 	checkN("AllowN", n)
-	return n == 0 || k.shard(key).allow(key, offset(t, k.epoch), n)
+	s, hash := k.locate(key)
+	return n == 0 || s.allow(key, hash, offset(t, k.epoch), n)
 }
 
 // Take is [Limiter.Take] for the key. If there is no room for it and the policy is
 // [Deny], RetryAfter says when the first of the other keys may be forgotten.
 func (k *Keyed[K]) Take(key K, n int) Decision {
 	checkN("Take", n)
-	return k.shard(key).take(key, n)
+	s, hash := k.locate(key)
+	return s.take(key, hash, n)
 }
 
 // Wait is WaitN for one event.
@@ -90,8 +96,8 @@ func (k *Keyed[K]) WaitN(ctx context.Context, key K, n int) error {
 	if err := ctx.Err(); err != nil || n == 0 {
 		return err
 	}
-	s := k.shard(key)
-	if s.allow(key, int64(time.Since(k.epoch)), n) {
+	s, hash := k.locate(key)
+	if s.allow(key, hash, int64(time.Since(k.epoch)), n) {
 		return nil
 	}
 	l, done := k.open(key)
@@ -118,7 +124,8 @@ func (k *Keyed[K]) Pause(key K, until time.Time) {
 // Refund is [Limiter.Refund] for the key.
 func (k *Keyed[K]) Refund(key K, n int) {
 	checkN("Refund", n)
-	k.shard(key).refund(key, n)
+	s, hash := k.locate(key)
+	s.refund(key, hash, n)
 }
 
 // Len returns how many keys it keeps, with those that it will forget when it next
