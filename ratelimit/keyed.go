@@ -12,14 +12,21 @@ import (
 // and burst. Keys need no registration: one that was not seen for as long as its
 // bucket takes to be full is forgotten, which changes no decision.
 //
-// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. For a key it
-// keeps the key itself, twice, an index and one word; for one that is waited for, paused,
-// reserved or part of a [Multi] a whole [Limiter], for as long as that is so or until it is
-// forgotten.
+// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. A key takes
+// room for itself, as in a map, and for two words, in a table which is between three
+// eighths and three quarters full once it has grown: for a string 43 to 86 bytes beside
+// its text, for an int64 32 to 64. With 100,000 keys that were 76 and 53, said
+//
+//	go test -v -run TestKeyedBytesAKey ./ratelimit
+//
+// The table does not shrink. A key that is waited for, paused, reserved or part of a [Multi]
+// has a whole [Limiter], for as long as that is so or until it is forgotten.
 //
 // Create it with [NewKeyed]. It must not be copied. All methods may be called from any
 // goroutine at any time. A key that is not equal to itself, such as a float that is
-// not a number, is refused with a panic.
+// not a number, is refused with a panic, and so is, if K is or has an interface, one that
+// cannot be hashed, such as a slice. Keys are hashed with a seed that each Keyed draws
+// for itself, so that who chooses keys cannot make them collide.
 type Keyed[K comparable] struct {
 	epoch    time.Time
 	meter    meter
@@ -33,6 +40,11 @@ type Keyed[K comparable] struct {
 	shift    uint8        // of a hash, so that what is left is the index of its shard
 	_        [64]byte     // what each call reads is away from what each new key writes
 	keys     atomic.Int64
+
+	// soonest has, for each shard, a time before which none of its keys can be forgotten, in ns
+	// since the epoch. A shard's is written with its mutex held. They are seldom written and
+	// often read, all of them, so they are here and not in the shards.
+	soonest []atomic.Int64
 }
 
 // NewKeyed returns a Keyed that gives each key limit events per second and burst at
@@ -58,6 +70,7 @@ func NewKeyed[K comparable](limit Limit, burst int, opts ...KeyedOption) *Keyed[
 		k.overflow.set(k.epoch, limit, burst)
 	}
 	k.shards = make([]shard[K], shardsFor(c.max))
+	k.soonest = make([]atomic.Int64, len(k.shards))
 	k.shift = uint8(64 - bits.TrailingZeros(uint(len(k.shards))))
 	for i := range k.shards {
 		k.shards[i].init(k, i)

@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -21,9 +20,6 @@ import (
 //
 // Lock order: a shard, then a line; never two shards.
 type shard[K comparable] struct {
-	// soonest is a time, in ns since the epoch, before which no key can be forgotten.
-	soonest atomic.Int64
-
 	mu     sync.Mutex
 	keyed  *Keyed[K]
 	place  int   // among the shards
@@ -51,7 +47,7 @@ func (s *shard[K]) init(k *Keyed[K], place int) {
 	s.place = place
 	s.table = newTable[K]()
 	s.forgot = unused
-	s.soonest.Store(math.MaxInt64)
+	k.soonest[place].Store(never)
 }
 
 // locate returns the shard of a key, and its hash in there.
@@ -175,8 +171,10 @@ func (s *shard[K]) refund(key K, hash uint64, n int) {
 // may unlock the shard meanwhile.
 func (s *shard[K]) add(key K, hash uint64, at int64) *cell[K] {
 	k := s.keyed
-	for k.keys.Add(1) > k.max {
-		k.keys.Add(-1)
+	for !k.claim() {
+		if k.full != Evict && k.first() > at { // a flood of new keys stops here
+			return nil
+		}
 		s.mu.Unlock()
 		made := k.forget(s, at) || k.full == Evict && k.evict(s)
 		s.mu.Lock()
@@ -201,10 +199,20 @@ func (s *shard[K]) add(key K, hash uint64, at int64) *cell[K] {
 	return s.table.insert(cell[K]{hash: hash, tat: s.forgot, key: key})
 }
 
+// claim takes the room of a key, if there is any.
+func (k *Keyed[K]) claim() bool {
+	for n := k.keys.Load(); n < k.max; n = k.keys.Load() {
+		if k.keys.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
+}
+
 // expires says that a key may be forgotten from a time on.
 func (s *shard[K]) expires(at int64) {
-	if at < s.soonest.Load() {
-		s.soonest.Store(at)
+	if soonest := &s.keyed.soonest[s.place]; at < soonest.Load() {
+		soonest.Store(at)
 	}
 }
 
@@ -260,7 +268,7 @@ func (s *shard[K]) drop(i int) {
 // has any, and reports whether there was one. The others can wait until their room is needed.
 func (k *Keyed[K]) forget(s *shard[K], at int64) bool {
 	for s := range k.from(s) {
-		if s.soonest.Load() <= at && s.sweep(at) {
+		if k.soonest[s.place].Load() <= at && s.sweep(at) {
 			return true
 		}
 	}
@@ -306,17 +314,23 @@ func (s *shard[K]) sweep(at int64) bool {
 	if least != busy {
 		first = min(first, s.end(least))
 	}
-	s.soonest.Store(first)
+	s.keyed.soonest[s.place].Store(first)
 	return s.table.used < used
+}
+
+// first returns a time, in ns since the epoch, before which no key can be forgotten.
+func (k *Keyed[K]) first() int64 {
+	first := int64(never)
+	for i := range k.soonest {
+		first = min(first, k.soonest[i].Load())
+	}
+	return first
 }
 
 // room returns how long until a key may be forgotten.
 func (k *Keyed[K]) room(now int64) time.Duration {
-	first := int64(math.MaxInt64)
-	for i := range k.shards {
-		first = min(first, k.shards[i].soonest.Load())
-	}
-	if first == math.MaxInt64 {
+	first := k.first()
+	if first == never {
 		return InfDuration
 	}
 	return time.Duration(max(first-now, 1))
