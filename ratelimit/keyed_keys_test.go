@@ -32,17 +32,14 @@ func callEach[K comparable](k *ratelimit.Keyed[K], f func(method string, call fu
 // A key that is not equal to itself would never be found again: each method refuses it, and
 // works for others afterwards.
 func TestKeyedRefusesKeysUnequalToThemselves(t *testing.T) {
-	type point struct {
-		name string
-		x, y float64
-	}
+	type point [2]float64
 	floats := ratelimit.NewKeyed[float64](1, 1)
 	callEach(floats, func(method string, call func(float64)) {
 		assert.PanicsWithValue(t, "ratelimit: a key that is not equal to itself", func() { call(math.NaN()) }, method)
 	})
 	points := ratelimit.NewKeyed[point](1, 1)
 	callEach(points, func(method string, call func(point)) {
-		assert.PanicsWithValue(t, "ratelimit: a key that is not equal to itself", func() { call(point{y: math.NaN()}) }, method)
+		assert.PanicsWithValue(t, "ratelimit: a key that is not equal to itself", func() { call(point{0, math.NaN()}) }, method)
 	})
 	anys := ratelimit.NewKeyed[any](1, 1)
 	callEach(anys, func(method string, call func(any)) {
@@ -53,7 +50,7 @@ func TestKeyedRefusesKeysUnequalToThemselves(t *testing.T) {
 		require.True(t, floats.Allow(float64(i)))
 		require.False(t, floats.Allow(float64(i)))
 	}
-	assert.True(t, floats.Allow(math.Copysign(0, -1)) == floats.Allow(0), "the two zeros are one key")
+	assert.False(t, floats.Allow(math.Copysign(0, -1)), "the two zeros are one key")
 }
 
 // An interface may hold what cannot be compared: that is a panic of the runtime's, as with
