@@ -15,7 +15,7 @@ import (
 // It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. A key takes
 // room for itself, as in a map, and for two words, in a table which is between three
 // eighths and three quarters full once it has grown: for a string 43 to 86 bytes beside
-// its text, for an int64 32 to 64. With 100,000 keys that were 76 and 53, said
+// its text, for an int64 32 to 64. With 100,000 keys it is 76 and 53, as measured by
 //
 //	go test -v -run TestKeyedBytesAKey ./ratelimit
 //

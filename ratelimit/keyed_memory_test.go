@@ -13,12 +13,12 @@ import (
 
 // bytesAKey returns what a Keyed with n keys takes of the heap for each of them.
 func bytesAKey[K comparable](keys []K) float64 {
-	heap := func() uint64 {
+	heap := func() float64 {
 		runtime.GC()
 		runtime.GC() // what the first one has found is swept
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return float64(m.HeapAlloc)
 	}
 	before := heap()
 	k := ratelimit.NewKeyed[K](ratelimit.Every(time.Hour), 1)
@@ -28,7 +28,7 @@ func bytesAKey[K comparable](keys []K) float64 {
 	after := heap()
 	runtime.KeepAlive(k)
 	runtime.KeepAlive(keys)
-	return float64(after-before) / float64(len(keys))
+	return (after - before) / float64(len(keys))
 }
 
 // "A key takes ... bytes": a cell is the key and two words, and from three eighths to three
