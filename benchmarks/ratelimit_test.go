@@ -53,16 +53,16 @@ func BenchmarkAllow(b *testing.B) {
 	}
 }
 
-// keyLimiter makes a limiter of ten events a second and key, for 100,000 keys, and returns
-// its Allow.
+// keyLimiters make a limiter of ten events a second and key, for at most so many keys if it has
+// a bound, and return its Allow.
 var keyLimiters = []struct {
 	name string
-	make func(b *testing.B) func(key string) bool
+	make func(b *testing.B, most int) func(key string) bool
 }{
-	{"millstream", func(*testing.B) func(string) bool {
-		return ratelimit.NewKeyed[string](10, 10, ratelimit.MaxKeys(manyKeys)).Allow
+	{"millstream", func(_ *testing.B, most int) func(string) bool {
+		return ratelimit.NewKeyed[string](10, 10, ratelimit.MaxKeys(most)).Allow
 	}},
-	{"go-limiter", func(b *testing.B) func(string) bool {
+	{"go-limiter", func(b *testing.B, _ int) func(string) bool {
 		b.Helper()
 		s, err := memorystore.New(&memorystore.Config{Tokens: 10, Interval: time.Second, SweepInterval: time.Minute, SweepMinTTL: time.Minute})
 		if err != nil {
@@ -74,9 +74,9 @@ var keyLimiters = []struct {
 			return ok
 		}
 	}},
-	{"throttled", func(b *testing.B) func(string) bool {
+	{"throttled", func(b *testing.B, most int) func(string) bool {
 		b.Helper()
-		s, err := throttledstore.NewCtx(manyKeys)
+		s, err := throttledstore.NewCtx(most)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -89,7 +89,7 @@ var keyLimiters = []struct {
 			return err == nil && !limited
 		}
 	}},
-	{"map of x-time", func(*testing.B) func(string) bool { // what one writes: no bound, nothing is forgotten
+	{"map of x-time", func(*testing.B, int) func(string) bool { // what one writes: no bound, nothing is forgotten
 		var mu sync.Mutex
 		limiters := make(map[string]*rate.Limiter)
 		return func(key string) bool {
@@ -108,7 +108,9 @@ var keyLimiters = []struct {
 const manyKeys = 100_000
 
 // BenchmarkKeyed asks for one event of one of many keys: all alike, a few much more often than
-// others (Zipf), or keys that come and go, of which one in eight was not seen before.
+// others (Zipf), or keys that come and go, of which one in eight was not seen before. With
+// churn there is room for 100,000, which others have taken, so that new keys are turned away
+// by who has a bound; with arrivals there is room for all.
 func BenchmarkKeyed(b *testing.B) {
 	keys := make([]string, 8*manyKeys)
 	for i := range keys {
@@ -120,18 +122,21 @@ func BenchmarkKeyed(b *testing.B) {
 	for i := range uniform {
 		uniform[i], skewed[i] = keys[rnd.IntN(manyKeys)], keys[zipf.Uint64()]
 	}
+	churn := func(i int) string { return keys[(manyKeys+i/8+i*7919%64)%len(keys)] }
 	for _, work := range []struct {
 		name string
+		most int
 		key  func(i int) string
 	}{
-		{"uniform", func(i int) string { return uniform[i&(1<<20-1)] }},
-		{"zipf", func(i int) string { return skewed[i&(1<<20-1)] }},
-		{"churn", func(i int) string { return keys[(manyKeys+i/8+i*7919%64)%len(keys)] }},
+		{"uniform", manyKeys, func(i int) string { return uniform[i&(1<<20-1)] }},
+		{"zipf", manyKeys, func(i int) string { return skewed[i&(1<<20-1)] }},
+		{"churn", manyKeys, churn},
+		{"arrivals", len(keys), churn},
 	} {
 		for _, goroutines := range []int{1, 64} {
 			for _, subject := range keyLimiters {
 				b.Run(work.name+"/goroutines="+strconv.Itoa(goroutines)+"/subject="+subject.name, func(b *testing.B) {
-					allow := subject.make(b)
+					allow := subject.make(b, work.most)
 					for i := range manyKeys {
 						allow(keys[i])
 					}

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -11,14 +12,21 @@ import (
 // and burst. Keys need no registration: one that was not seen for as long as its
 // bucket takes to be full is forgotten, which changes no decision.
 //
-// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. For a key it
-// keeps the key itself, twice, an index and one word; for one that is waited for, paused,
-// reserved or part of a [Multi] a whole [Limiter], for as long as that is so or until it is
-// forgotten.
+// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. A key takes
+// room for itself, as in a map, and for two words, in a table which is between three
+// eighths and three quarters full once it has grown: for a string 43 to 86 bytes beside
+// its text, for an int64 32 to 64. With 100,000 keys it is 76 and 53, as measured by
+//
+//	go test -v -run TestKeyedBytesAKey ./ratelimit
+//
+// The table does not shrink. A key that is waited for, paused, reserved or part of a [Multi]
+// has a whole [Limiter], for as long as that is so or until it is forgotten.
 //
 // Create it with [NewKeyed]. It must not be copied. All methods may be called from any
 // goroutine at any time. A key that is not equal to itself, such as a float that is
-// not a number, is refused with a panic.
+// not a number, is refused with a panic, and so is, if K is or has an interface, one that
+// cannot be hashed, such as a slice. Keys are hashed with a seed that each Keyed draws
+// for itself, so that who chooses keys cannot make them collide.
 type Keyed[K comparable] struct {
 	epoch    time.Time
 	meter    meter
@@ -26,10 +34,17 @@ type Keyed[K comparable] struct {
 	burst    int
 	max      int64
 	full     FullPolicy
-	keys     atomic.Int64
 	overflow *Limiter
-	seed     maphash.Seed
-	shards   []shard[K]
+	seed     maphash.Seed // a secret: nobody can send keys that collide
+	shards   []shard[K]   // a power of two of them
+	shift    uint8        // of a hash, so that what is left is the index of its shard
+	_        [64]byte     // what each call reads is away from what each new key writes
+	keys     atomic.Int64
+
+	// soonest has, for each shard, a time before which none of its keys can be forgotten, in ns
+	// since the epoch. A shard's is written with its mutex held. They are seldom written and
+	// often read, all of them, so they are here and not in the shards.
+	soonest []atomic.Int64
 }
 
 // NewKeyed returns a Keyed that gives each key limit events per second and burst at
@@ -55,29 +70,33 @@ func NewKeyed[K comparable](limit Limit, burst int, opts ...KeyedOption) *Keyed[
 		k.overflow.set(k.epoch, limit, burst)
 	}
 	k.shards = make([]shard[K], shardsFor(c.max))
+	k.soonest = make([]atomic.Int64, len(k.shards))
+	k.shift = uint8(64 - bits.TrailingZeros(uint(len(k.shards))))
 	for i := range k.shards {
-		k.shards[i].init(k)
+		k.shards[i].init(k, i)
 	}
 	return k
 }
 
 // Allow reports whether an event of the key may happen now, and takes its token if so.
 func (k *Keyed[K]) Allow(key K) bool {
-	s := k.shard(key)
-	return s.allow(key, int64(time.Since(k.epoch)), 1)
+	s, hash := k.locate(key)
+	return s.allow(key, hash, int64(time.Since(k.epoch)), 1)
 }
 
 // AllowN is [Limiter.AllowN] for the key.
 func (k *Keyed[K]) AllowN(key K, t time.Time, n int) bool {
 	checkN("AllowN", n)
-	return n == 0 || k.shard(key).allow(key, offset(t, k.epoch), n)
+	s, hash := k.locate(key)
+	return n == 0 || s.allow(key, hash, offset(t, k.epoch), n)
 }
 
 // Take is [Limiter.Take] for the key. If there is no room for it and the policy is
 // [Deny], RetryAfter says when the first of the other keys may be forgotten.
 func (k *Keyed[K]) Take(key K, n int) Decision {
 	checkN("Take", n)
-	return k.shard(key).take(key, n)
+	s, hash := k.locate(key)
+	return s.take(key, hash, n)
 }
 
 // Wait is WaitN for one event.
@@ -90,8 +109,8 @@ func (k *Keyed[K]) WaitN(ctx context.Context, key K, n int) error {
 	if err := ctx.Err(); err != nil || n == 0 {
 		return err
 	}
-	s := k.shard(key)
-	if s.allow(key, int64(time.Since(k.epoch)), n) {
+	s, hash := k.locate(key)
+	if s.allow(key, hash, int64(time.Since(k.epoch)), n) {
 		return nil
 	}
 	l, done := k.open(key)
@@ -118,7 +137,8 @@ func (k *Keyed[K]) Pause(key K, until time.Time) {
 // Refund is [Limiter.Refund] for the key.
 func (k *Keyed[K]) Refund(key K, n int) {
 	checkN("Refund", n)
-	k.shard(key).refund(key, n)
+	s, hash := k.locate(key)
+	s.refund(key, hash, n)
 }
 
 // Len returns how many keys it keeps, with those that it will forget when it next

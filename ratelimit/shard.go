@@ -2,11 +2,11 @@ package ratelimit
 
 import (
 	"hash/maphash"
+	"iter"
 	"math"
 	"math/bits"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,23 +20,15 @@ import (
 //
 // Lock order: a shard, then a line; never two shards.
 type shard[K comparable] struct {
-	// soonest is a time, in ns since the epoch, before which no key can be forgotten.
-	soonest atomic.Int64
-
 	mu     sync.Mutex
 	keyed  *Keyed[K]
+	place  int   // among the shards
 	base   int64 // ns since the epoch at which ticks are 0
-	index  map[K]int32
-	slots  []slot[K]
-	hand   int   // of the sweep: an index of slots
+	table  table[K]
+	hand   int   // of the sweep: an index of cells
 	forgot int64 // ticks
 	large  map[K]*ownLimiter
 	_      [64]byte // away from the next shard
-}
-
-type slot[K comparable] struct {
-	key K
-	tat int64 // busy: the key is in large
 }
 
 // ownLimiter is the Limiter of one key.
@@ -50,21 +42,24 @@ func shardsFor(keys int) int {
 	return 1 << (bits.Len(uint(n)) - 1)
 }
 
-func (s *shard[K]) init(k *Keyed[K]) {
+func (s *shard[K]) init(k *Keyed[K], place int) {
 	s.keyed = k
-	s.index = make(map[K]int32)
+	s.place = place
+	s.table = newTable[K]()
 	s.forgot = unused
-	s.soonest.Store(math.MaxInt64)
+	k.soonest[place].Store(never)
 }
 
-func (k *Keyed[K]) shard(key K) *shard[K] {
+// locate returns the shard of a key, and its hash in there.
+func (k *Keyed[K]) locate(key K) (*shard[K], uint64) {
 	if key != key { //nolint:revive,gocritic // a float that is not a number, or what has one in it
 		panic("ratelimit: a key that is not equal to itself")
 	}
-	return &k.shards[maphash.Comparable(k.seed, key)&uint64(len(k.shards)-1)]
+	hash := maphash.Comparable(k.seed, key) | 1
+	return &k.shards[hash>>k.shift], hash
 }
 
-func (s *shard[K]) allow(key K, at int64, n int) bool {
+func (s *shard[K]) allow(key K, hash uint64, at int64, n int) bool {
 	m := &s.keyed.meter
 	switch {
 	case m.unlimited && s.keyed.keys.Load() == 0: // keys are kept for their pauses alone
@@ -73,22 +68,22 @@ func (s *shard[K]) allow(key K, at int64, n int) bool {
 		return false
 	}
 	s.mu.Lock()
-	i, ok := s.index[key]
-	if !ok {
+	c := s.table.find(key, hash)
+	if c == nil {
 		if m.unlimited {
 			s.mu.Unlock()
 			return true
 		}
-		if i, ok = s.add(key, at); !ok {
+		if c = s.add(key, hash, at); c == nil {
 			s.mu.Unlock()
 			return s.keyed.full == Share && s.keyed.overflow.allowAt(at, n)
 		}
 	}
-	tat := s.slots[i].tat
+	tat := c.tat
 	if since := at - s.base; tat != busy && uint64(since) <= uint64(m.reach) {
 		now := since >> m.shift * m.mult
 		if next := max(tat, now) + int64(n)*m.cost; next-now <= m.depth {
-			s.slots[i].tat = next
+			c.tat = next
 			s.mu.Unlock()
 			return true
 		}
@@ -98,24 +93,24 @@ func (s *shard[K]) allow(key K, at int64, n int) bool {
 	defer s.mu.Unlock()
 	if tat != busy && s.rebase() {
 		if since := at - s.base; since >= 0 && since <= m.reach {
-			d, next := m.take(s.slots[i].tat, m.ticks(since), n)
-			s.slots[i].tat = next
+			d, next := m.take(c.tat, m.ticks(since), n)
+			c.tat = next
 			return d.Allowed
 		}
 	}
-	return s.own(key, i).allowAt(at, n)
+	return s.own(c).allowAt(at, n)
 }
 
 // allowAt is AllowN for n >= 1 at a time in ns since the epoch.
 func (l *Limiter) allowAt(at int64, n int) bool { return l.allow(l.state.Load(), at, n) }
 
-func (s *shard[K]) take(key K, n int) Decision {
+func (s *shard[K]) take(key K, hash uint64, n int) Decision {
 	k := s.keyed
 	m := &k.meter
 	now := int64(time.Since(k.epoch))
 	s.mu.Lock()
-	i, ok := s.index[key]
-	if !ok && (m.unlimited || n == 0 || int64(n) > m.burst) {
+	c := s.table.find(key, hash)
+	if c == nil && (m.unlimited || n == 0 || int64(n) > m.burst) {
 		s.mu.Unlock()
 		d := Decision{Allowed: true, Limit: k.burst, Remaining: int(min(m.burst, math.MaxInt))}
 		if m.unlimited {
@@ -125,8 +120,8 @@ func (s *shard[K]) take(key K, n int) Decision {
 		}
 		return d
 	}
-	if !ok {
-		if i, ok = s.add(key, now); !ok {
+	if c == nil {
+		if c = s.add(key, hash, now); c == nil {
 			s.mu.Unlock()
 			if k.full == Share {
 				return k.overflow.Take(n)
@@ -136,79 +131,88 @@ func (s *shard[K]) take(key K, n int) Decision {
 		}
 	}
 	defer s.mu.Unlock()
-	if m.unlimited && s.slots[i].tat != busy {
+	if m.unlimited && c.tat != busy {
 		return Decision{Allowed: true, Limit: k.burst, Remaining: math.MaxInt}
 	}
-	if s.slots[i].tat != busy {
+	if c.tat != busy {
 		if uint64(now-s.base) > uint64(m.reach) {
 			s.rebase()
 		}
 		if since := now - s.base; since >= 0 && since <= m.reach {
-			d, next := m.take(s.slots[i].tat, m.ticks(since), n)
-			s.slots[i].tat = next
+			d, next := m.take(c.tat, m.ticks(since), n)
+			c.tat = next
 			d.Limit = k.burst
 			return d
 		}
 	}
-	return s.own(key, i).Take(n)
+	return s.own(c).Take(n)
 }
 
-func (s *shard[K]) refund(key K, n int) {
+func (s *shard[K]) refund(key K, hash uint64, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := &s.keyed.meter
-	i, ok := s.index[key]
+	c := s.table.find(key, hash)
 	switch {
-	case !ok && s.keyed.full == Share && s.keyed.keys.Load() >= s.keyed.max:
+	case c == nil && s.keyed.full == Share && s.keyed.keys.Load() >= s.keyed.max:
 		s.keyed.overflow.Refund(n)
-	case !ok:
-	case s.slots[i].tat == busy:
+	case c == nil:
+	case c.tat == busy:
 		s.large[key].Refund(n)
 		s.expires(int64(time.Since(s.keyed.epoch)))
-	case s.slots[i].tat == unused:
+	case c.tat == unused:
 	default:
-		s.slots[i].tat = max(s.slots[i].tat-m.price(int64(n)), long)
-		s.expires(s.end(s.slots[i].tat))
+		c.tat = max(c.tat-m.price(int64(n)), long)
+		s.expires(s.end(c.tat))
 	}
 }
 
-// add makes room for a key that is not there; if there is none, it reports false. It may
-// unlock the shard meanwhile.
-func (s *shard[K]) add(key K, at int64) (int32, bool) {
+// add makes room for a key that is not there, and returns its cell; nil if there is none. It
+// may unlock the shard meanwhile.
+func (s *shard[K]) add(key K, hash uint64, at int64) *cell[K] {
 	k := s.keyed
-	for k.keys.Add(1) > k.max {
-		k.keys.Add(-1)
+	for !k.claim() {
+		if k.full != Evict && k.first() > at { // a flood of new keys stops here
+			return nil
+		}
 		s.mu.Unlock()
-		made := k.forget(at) || k.full == Evict && k.evict(s)
+		made := k.forget(s, at) || k.full == Evict && k.evict(s)
 		s.mu.Lock()
-		if i, ok := s.index[key]; ok {
-			return i, true
+		if c := s.table.find(key, hash); c != nil {
+			return c
 		}
 		if !made {
-			return 0, false
+			return nil
 		}
 	}
 	end := at
 	if since := at - s.base; since >= 0 && since <= k.meter.reach {
 		ticks := k.meter.ticks(since)
-		for range 2 { // so the keys that are over do not pile up
+		for range 4 { // cells, more than one of which has a key: so those that are over do not pile up
 			s.sweepOne(ticks, at)
 		}
 		if s.forgot <= ticks {
 			end = s.end(ticks + k.meter.cost) // one event is let through at once
 		}
 	}
-	i := int32(len(s.slots))
-	s.slots = append(s.slots, slot[K]{key, s.forgot})
-	s.index[key] = i
 	s.expires(end)
-	return i, true
+	return s.table.insert(cell[K]{hash: hash, tat: s.forgot, key: key})
+}
+
+// claim takes the room of a key, if there is any.
+func (k *Keyed[K]) claim() bool {
+	for n := k.keys.Load(); n < k.max; n = k.keys.Load() {
+		if k.keys.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // expires says that a key may be forgotten from a time on.
 func (s *shard[K]) expires(at int64) {
-	if at < s.soonest.Load() {
-		s.soonest.Store(at)
+	if soonest := &s.keyed.soonest[s.place]; at < soonest.Load() {
+		soonest.Store(at)
 	}
 }
 
@@ -218,21 +222,24 @@ func (s *shard[K]) end(tat int64) int64 {
 	return later(s.base, m.stepsAt(tat), m.shift)
 }
 
-// sweepOne removes the key at the hand if it is over, or moves on.
+// sweepOne removes the key at the hand if there is one and it is over, or moves on.
 func (s *shard[K]) sweepOne(ticks, at int64) {
-	if s.hand >= len(s.slots) {
+	if s.hand >= len(s.table.cells) {
 		s.hand = 0
 	}
-	if s.hand < len(s.slots) && !s.over(s.hand, ticks, at) {
+	if !s.over(s.hand, ticks, at) {
 		s.hand++
 	}
 }
 
-// over removes a key if it is over, and reports whether it was.
+// over removes the key in a cell if there is one and it is over, and reports whether it was.
 func (s *shard[K]) over(i int, ticks, at int64) bool {
-	tat := s.slots[i].tat
-	if tat == busy {
-		l := s.large[s.slots[i].key]
+	c := &s.table.cells[i]
+	switch {
+	case c.hash == 0:
+		return false
+	case c.tat == busy:
+		l := s.large[c.key]
 		if l.users > 0 || l.quietAt(at) > at {
 			return false
 		}
@@ -240,93 +247,99 @@ func (s *shard[K]) over(i int, ticks, at int64) bool {
 			end := later(b.base, b.stepsAt(b.tat), b.shift) - s.base
 			s.forgot = max(s.forgot, b.ticks(min(max(end, -b.reach), b.reach)))
 		}
-		s.drop(i)
-		return true
-	}
-	if tat > ticks {
+	case c.tat > ticks:
 		return false
+	default:
+		s.forgot = max(s.forgot, c.tat)
 	}
-	s.forgot = max(s.forgot, tat)
 	s.drop(i)
 	return true
 }
 
 func (s *shard[K]) drop(i int) {
-	gone := s.slots[i]
-	if gone.tat == busy {
-		delete(s.large, gone.key)
+	if c := &s.table.cells[i]; c.tat == busy {
+		delete(s.large, c.key)
 	}
-	delete(s.index, gone.key)
-	last := len(s.slots) - 1
-	if i != last {
-		s.slots[i] = s.slots[last]
-		s.index[s.slots[i].key] = int32(i)
-	}
-	s.slots[last] = slot[K]{}
-	s.slots = s.slots[:last]
+	s.table.remove(i)
 	s.keyed.keys.Add(-1)
 }
 
-// forget removes all keys that are over at a time, and reports whether there were any.
-func (k *Keyed[K]) forget(at int64) bool {
-	before := false
-	for i := range k.shards {
-		s := &k.shards[i]
-		if s.soonest.Load() > at {
-			continue
+// forget removes all keys that are over at a time from one shard, the first from s on that
+// has any, and reports whether there was one. The others can wait until their room is needed.
+func (k *Keyed[K]) forget(s *shard[K], at int64) bool {
+	for s := range k.from(s) {
+		if k.soonest[s.place].Load() <= at && s.sweep(at) {
+			return true
 		}
-		s.mu.Lock()
-		before = s.sweep(at) || before
-		s.mu.Unlock()
 	}
-	return before
+	return false
 }
 
+// from yields all shards, a given one first.
+func (k *Keyed[K]) from(first *shard[K]) iter.Seq[*shard[K]] {
+	return func(yield func(*shard[K]) bool) {
+		for i := range k.shards {
+			if !yield(&k.shards[(first.place+i)&(len(k.shards)-1)]) {
+				return
+			}
+		}
+	}
+}
+
+// sweep removes all keys that are over at a time, and reports whether there were any.
 func (s *shard[K]) sweep(at int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	m := &s.keyed.meter
 	if at-s.base > m.reach {
 		s.rebase()
 	}
 	ticks := m.ticks(min(max(at-s.base, -m.reach), m.reach))
-	first, n := int64(math.MaxInt64), len(s.slots)
-	for i := 0; i < len(s.slots); {
+	first, least, used := int64(never), busy, s.table.used
+	for i := 0; i < len(s.table.cells); {
 		if s.over(i, ticks, at) {
 			continue
 		}
-		tat := s.slots[i].tat
-		if tat != busy {
-			first = min(first, s.end(tat))
-		} else if l := s.large[s.slots[i].key]; l.users == 0 {
-			first = min(first, l.quietAt(at))
+		switch c := &s.table.cells[i]; {
+		case c.hash == 0:
+		case c.tat != busy:
+			least = min(least, c.tat)
+		default:
+			if l := s.large[c.key]; l.users == 0 {
+				first = min(first, l.quietAt(at))
+			}
 		}
 		i++
 	}
-	s.soonest.Store(first)
-	return len(s.slots) < n
+	if least != busy {
+		first = min(first, s.end(least))
+	}
+	s.keyed.soonest[s.place].Store(first)
+	return s.table.used < used
+}
+
+// first returns a time, in ns since the epoch, before which no key can be forgotten.
+func (k *Keyed[K]) first() int64 {
+	first := int64(never)
+	for i := range k.soonest {
+		first = min(first, k.soonest[i].Load())
+	}
+	return first
 }
 
 // room returns how long until a key may be forgotten.
 func (k *Keyed[K]) room(now int64) time.Duration {
-	first := int64(math.MaxInt64)
-	for i := range k.shards {
-		first = min(first, k.shards[i].soonest.Load())
-	}
-	if first == math.MaxInt64 {
+	first := k.first()
+	if first == never {
 		return InfDuration
 	}
 	return time.Duration(max(first-now, 1))
 }
 
 // evict removes of some keys the one that is over first. It starts at the shard.
-func (k *Keyed[K]) evict(from *shard[K]) bool {
-	start := 0
-	for i := range k.shards {
-		if &k.shards[i] == from {
-			start = i
-		}
-	}
-	for i := range k.shards {
-		if k.shards[(start+i)%len(k.shards)].evict() {
+func (k *Keyed[K]) evict(s *shard[K]) bool {
+	for s := range k.from(s) {
+		if s.evict() {
 			return true
 		}
 	}
@@ -337,13 +350,14 @@ func (s *shard[K]) evict() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	const some = 8
+	cells := s.table.cells
 	best, seen := -1, 0
-	for range s.slots {
-		if s.hand >= len(s.slots) {
+	for range cells {
+		if s.hand >= len(cells) {
 			s.hand = 0
 		}
-		if tat := s.slots[s.hand].tat; tat != busy {
-			if best < 0 || tat < s.slots[best].tat {
+		if c := &cells[s.hand]; c.hash != 0 && c.tat != busy {
+			if best < 0 || c.tat < cells[best].tat {
 				best = s.hand
 			}
 			if seen++; seen == some {
@@ -368,24 +382,24 @@ func (s *shard[K]) rebase() bool {
 	}
 	steps := since >> m.shift << m.shift
 	s.base += steps
-	for i := range s.slots {
-		if tat := s.slots[i].tat; tat != busy {
-			s.slots[i].tat = m.move(tat, steps)
+	for i := range s.table.cells {
+		if c := &s.table.cells[i]; c.hash != 0 && c.tat != busy {
+			c.tat = m.move(c.tat, steps)
 		}
 	}
 	s.forgot = m.move(s.forgot, steps)
 	return true
 }
 
-// own returns the Limiter of the key at an index, which it makes if there is none.
-func (s *shard[K]) own(key K, i int32) *ownLimiter {
-	if s.slots[i].tat == busy {
-		return s.large[key]
+// own returns the Limiter of the key in a cell, which it makes if there is none.
+func (s *shard[K]) own(c *cell[K]) *ownLimiter {
+	if c.tat == busy {
+		return s.large[c.key]
 	}
 	k := s.keyed
 	l := new(ownLimiter)
 	b := newBucket(k.meter, k.epoch, k.limit, k.burst)
-	b.base, b.tat = s.base, s.slots[i].tat
+	b.base, b.tat = s.base, c.tat
 	l.line.epoch, l.line.rule = k.epoch, &l.Limiter
 	l.state.Store(b)
 	l.line.mu.Lock()
@@ -393,32 +407,32 @@ func (s *shard[K]) own(key K, i int32) *ownLimiter {
 	if s.large == nil {
 		s.large = make(map[K]*ownLimiter)
 	}
-	s.large[key] = l
-	s.slots[i].tat = busy
+	s.large[c.key] = l
+	c.tat = busy
 	return l
 }
 
 // open returns the Limiter for the key, and a function to be called when it is no longer
 // used; nil if there is no room.
 func (k *Keyed[K]) open(key K) (*Limiter, func()) {
-	s := k.shard(key)
+	s, hash := k.locate(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := s.index[key]
-	if !ok {
-		if i, ok = s.add(key, int64(time.Since(k.epoch))); !ok {
+	c := s.table.find(key, hash)
+	if c == nil {
+		if c = s.add(key, hash, int64(time.Since(k.epoch))); c == nil {
 			if k.full == Share {
 				return k.overflow, func() {}
 			}
 			return nil, nil
 		}
 	}
-	l := s.own(key, i)
+	l := s.own(c)
 	l.users++
-	return &l.Limiter, func() { s.close(key, l) }
+	return &l.Limiter, func() { s.close(key, hash, l) }
 }
 
-func (s *shard[K]) close(key K, l *ownLimiter) {
+func (s *shard[K]) close(key K, hash uint64, l *ownLimiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.users--; l.users > 0 {
@@ -429,7 +443,7 @@ func (s *shard[K]) close(key K, l *ownLimiter) {
 	b, end, calm := l.state.Load(), l.line.quietAt(at), l.line.calm(at)
 	l.line.unlock()
 	if calm && b.base == s.base && b.tat != unused {
-		s.slots[s.index[key]].tat = b.tat // as before
+		s.table.find(key, hash).tat = b.tat // as before
 		delete(s.large, key)
 		end = s.end(b.tat)
 	}
