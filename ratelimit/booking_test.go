@@ -228,3 +228,26 @@ func TestWaitAfterItsContextHasEnded(t *testing.T) {
 	_, err := ratelimit.NewConcurrency().Acquire(ctx)
 	assert.ErrorIs(t, err, cause)
 }
+
+// A context that ends just before the grant: whoever is told of it looks again, and what was
+// granted is either his or still there.
+func TestCancelJustBeforeTheGrantHasOneWinner(t *testing.T) {
+	for range 500 {
+		testkit.Bubble(t, func(t *testing.T) {
+			l := ratelimit.NewLimiter(0, 1)
+			require.True(t, l.Allow())
+			ctx, cancel := context.WithCancel(t.Context())
+			var err error
+			go func() { err = l.Wait(ctx) }()
+			synctest.Wait()
+			cancel()
+			l.Refund(1) // before the waiter has run, most of the time
+			synctest.Wait()
+			if err == nil {
+				require.InDelta(t, 0, l.Tokens(), 1e-9)
+			} else {
+				require.InDelta(t, 1, l.Tokens(), 1e-9)
+			}
+		})
+	}
+}
