@@ -251,3 +251,28 @@ func TestCancelJustBeforeTheGrantHasOneWinner(t *testing.T) {
 		})
 	}
 }
+
+func TestMultiAllowCannotBargeIn(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		l, w := ratelimit.NewLimiter(1, 2), ratelimit.NewWindow(100, time.Second)
+		require.True(t, l.Allow())
+		q := newQueue(t)
+		q.wait("a", func() error { return l.WaitN(t.Context(), 2) })
+		assert.False(t, ratelimit.Multi(l, w).Take(1).Allowed, "a token is there, but a waits")
+		time.Sleep(time.Second)
+		assert.Equal(t, []string{"a 1s"}, q.served())
+	})
+}
+
+func TestWindowAtItsBorders(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		w := ratelimit.NewWindow(3, time.Second)
+		start := time.Now()
+		require.True(t, w.AllowN(start.Add(time.Millisecond), 1))
+		assert.False(t, w.AllowN(start, 1), "before the last event")
+		time.Sleep(time.Second + time.Millisecond - 1)
+		assert.Equal(t, 2, w.Take(0).Remaining)
+		time.Sleep(1)
+		assert.Equal(t, 3, w.Take(0).Remaining)
+	})
+}
