@@ -38,6 +38,10 @@ func Writer(ctx context.Context, w io.Writer, l *Limiter) io.Writer {
 	return &writer{ctx, w, l}
 }
 
+// errInvalidWrite is what a writer is told that says that it has written what it was not given,
+// as by io.Copy.
+var errInvalidWrite = errors.New("ratelimit: invalid write result")
+
 type reader struct {
 	ctx context.Context
 	r   io.Reader
@@ -89,6 +93,9 @@ func (w *writer) Write(p []byte) (int, error) {
 			return written, err
 		}
 		done, err := w.part(p[written : written+n])
+		if done < 0 || done > n {
+			return written, errInvalidWrite
+		}
 		written += done
 		if err == nil && done < n {
 			err = io.ErrShortWrite

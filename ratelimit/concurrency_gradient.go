@@ -35,7 +35,7 @@ type gradient struct {
 
 	probing   bool
 	probed    uint64 // the first call of the probe
-	since     int64  // when the first call of the probe began
+	since     int64  // when the probe or, later, its first call began
 	nextProbe int64
 }
 
@@ -75,6 +75,7 @@ func (g *gradient) ended(now int64, number uint64, c callState, outcome Outcome,
 	// A limit as low as that of a probe needs none: all calls are calm.
 	if now >= g.nextProbe && int(g.current) > probeLimit {
 		g.probing, g.probed = true, g.started+1
+		g.since = now
 		g.forget()
 	}
 }
@@ -160,9 +161,10 @@ func (g *gradient) adjust(now int64) {
 }
 
 // alarm gives up a probe whose calls do not end: otherwise three calls that hang would be
-// all that anybody gets.
+// all that anybody gets. It gives up as well one that no call begins in: calls from before that
+// hang would leave no room for any. The very first probe has none before it.
 func (g *gradient) alarm() int64 {
-	if !g.probing || g.started < g.probed {
+	if !g.probing || g.started == 0 {
 		return 0
 	}
 	return g.since + g.patient()

@@ -67,6 +67,13 @@ func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 		}
 		b.tat = old.convert(debt, &b.meter)
 	}
+	for _, r := range l.line.booked {
+		if b.unlimited || old.unlimited {
+			r.skip = skip{}
+		} else {
+			r.skip.ticks = old.scale(r.skip.ticks, &b.meter)
+		}
+	}
 	l.state.Store(b)
 	l.line.sendAway()
 	l.line.serve()

@@ -27,7 +27,9 @@
 //     Allow cannot take what a waiter waits for.
 //   - A Wait whose deadline is too near returns an error that is
 //     context.DeadlineExceeded (golang/go#54541), and says how long it would take: [WaitError].
-//   - Reservation.Cancel gives back all that can be (golang/go#56924, golang/go#69419).
+//   - Reservation.Cancel gives back all that can be (golang/go#56924, golang/go#69419), and
+//     only the first time.
+//   - Of nothing, AllowN is always true, also in debt.
 //   - Limits are exact: nothing is computed in floating point (golang/go#34861,
 //     golang/go#46579, golang/go#71154).
 //   - With a limit of zero the burst is there once, as in x/time since golang/go#39984 and

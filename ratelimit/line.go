@@ -132,7 +132,7 @@ func (q *line) reserve(now int64, n int, least int64) *Reservation {
 // book takes what r has reserved.
 func (q *line) book(now int64, r *Reservation) {
 	r.entry = nil
-	q.rule.take(r.at, r.n)
+	q.rule.book(now, r)
 	old := 0
 	for old < len(q.booked) && q.booked[old].at < now {
 		old++
@@ -151,7 +151,7 @@ func (q *line) book(now int64, r *Reservation) {
 }
 
 // unbook takes back a reservation whose tokens are taken.
-func (q *line) unbook(r *Reservation) {
+func (q *line) unbook(now int64, r *Reservation) {
 	for i, other := range q.booked {
 		if other == r {
 			copy(q.booked[i:], q.booked[i+1:])
@@ -160,7 +160,7 @@ func (q *line) unbook(r *Reservation) {
 			break
 		}
 	}
-	q.rule.give(r.at, r.n, q.booked)
+	q.rule.cancel(now, r, q.booked)
 }
 
 // insert puts e before all of a later rank, but not before what was promised a time;

@@ -33,6 +33,7 @@ const (
 	maxTicks = 1 << 61 // of the clock around the base, and of the depth
 	maxMult  = 1 << 32
 	maxBurst = 1 << 40 // events; what is saved up beyond them is lost
+	zeroCost = 1 << 20 // of an event with a limit of zero; maxBurst of them are within maxTicks
 
 	never = math.MaxInt64 // as a time: it does not come
 )
@@ -46,8 +47,9 @@ func newMeter(limit Limit, burst int) meter {
 		m.reach = math.MaxInt64
 		return m
 	case float64(limit) < float64(time.Second)/math.MaxInt64:
-		// Nothing comes back: the clock stands still, and the ticks count events.
-		m.cost, m.depth, m.reach = 1, m.burst, math.MaxInt64
+		// Nothing comes back: the clock stands still, and the ticks count parts of events, which
+		// are there again when the limit changes.
+		m.cost, m.depth, m.reach = zeroCost, m.burst*zeroCost, math.MaxInt64
 		return m
 	}
 	p, q, exact := interval(limit)
@@ -171,6 +173,16 @@ func (m *meter) price(n int64) int64 {
 		return int64(lo)
 	}
 	return 2*maxTicks - 1
+}
+
+// scale returns the ticks of to that cost as many events as so many of m, rounded down.
+func (m *meter) scale(ticks int64, to *meter) int64 {
+	hi, lo := bits.Mul64(uint64(ticks), uint64(to.cost))
+	if hi >= uint64(m.cost) {
+		return 2 * maxTicks
+	}
+	scaled, _ := bits.Div64(hi, lo, uint64(m.cost))
+	return int64(min(scaled, 2*maxTicks))
 }
 
 // convert returns the debt in ticks of to that leaves as many events in a bucket as

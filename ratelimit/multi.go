@@ -221,6 +221,9 @@ func (m *MultiLimiter) Reserve() *Reservation { return m.ReserveN(time.Now(), 1)
 
 // ReserveN is [Limiter.ReserveN] for all limits: its time is that of the slowest. It is not
 // OK, and nothing is taken, if one of them cannot. It panics if n is negative.
+//
+// The faster limits are booked for that time as well, and may let nobody else through until
+// then. WaitN holds up nobody.
 func (m *MultiLimiter) ReserveN(t time.Time, n int) *Reservation {
 	checkN("ReserveN", n)
 	qs, done := m.open()

@@ -17,6 +17,7 @@ type Reservation struct {
 	// Guarded by the mutex of the line.
 	entry    *entry // its place in line, until its tokens are taken
 	canceled bool
+	skip     skip
 }
 
 // Reserve is ReserveN for one event, now.
@@ -95,7 +96,7 @@ func (r *Reservation) CancelAt(t time.Time) {
 	if r.entry != nil {
 		q.remove(r.entry)
 	} else {
-		q.unbook(r)
+		q.unbook(offset(t, q.epoch), r)
 	}
 	q.serve()
 }

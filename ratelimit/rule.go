@@ -28,8 +28,12 @@ type rule interface {
 	// take lets n through at a time that due has returned or later, or takes what is not
 	// there.
 	take(at int64, n int)
+	// book takes what r has reserved, at the time of r, which is not over now.
+	book(now int64, r *Reservation)
 	// give takes back a take at the time; booked are those after it that stand.
 	give(at int64, n int, booked []*Reservation)
+	// cancel takes back a book; booked are all others that stand.
+	cancel(now int64, r *Reservation, booked []*Reservation)
 }
 
 var _ rule = (*Limiter)(nil)
@@ -183,6 +187,60 @@ func (l *Limiter) give(at int64, n int, booked []*Reservation) {
 	if b.unlimited || b.tat == unused {
 		return
 	}
+	b.tat = max(b.tat-b.price(int64(n)), min(b.floor(at, booked), b.tat), long)
+}
+
+// skip is what a reservation of a later time than the bucket asks for, of several limits or in
+// a pause, has moved that of the bucket by, beyond its price. It goes back with it.
+type skip struct {
+	ticks  int64
+	bucket *bucket // what ticks are of
+	before int64   // tat
+	after  int64   // the same when it was taken; unused: something else was, in between
+}
+
+func (l *Limiter) book(now int64, r *Reservation) {
+	before := l.state.Load().tat
+	l.take(r.at, r.n)
+	b := l.state.Load()
+	if b.unlimited || r.at <= now || b.tat >= 2*maxTicks {
+		return
+	}
+	free := b.ticks(max(min(now-b.base, b.reach), -b.reach))
+	if skipped := b.tat - b.price(int64(r.n)) - max(before, free); skipped > 0 || len(l.line.booked) > 0 {
+		r.skip = skip{ticks: max(skipped, 0), bucket: b, before: before, after: b.tat}
+	}
+}
+
+func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
+	b, s := l.state.Load(), r.skip
+	if s.ticks <= 0 || b.unlimited || b.tat == unused {
+		l.give(r.at, r.n, booked)
+		return
+	}
+	price, old := b.price(int64(r.n)), b.tat
+	// What was let through meanwhile is there in the time of the bucket, but not when that was:
+	// so the bucket is as if it had been just now, and there is a full one less than before.
+	least := b.ticks(max(min(now-b.base, b.reach), -b.reach))
+	if s.bucket != b || s.after != old {
+		least += b.depth
+	}
+	least = max(min(least, old-price), b.floor(r.at, booked))
+	b.tat = max(old-price-s.ticks, min(least, old), long)
+	rest := price + s.ticks - (old - b.tat)
+	if i := slices.IndexFunc(booked, func(o *Reservation) bool { return o.at >= r.at }); i >= 0 && rest > 0 {
+		next := &booked[i].skip // which holds it back
+		next.ticks = min(next.ticks+rest, 2*maxTicks)
+		if next.bucket != s.bucket || next.before != s.after {
+			next.after = unused
+		}
+		next.before = s.before
+	}
+}
+
+// floor returns what the time of the bucket cannot be before, for those to act that are booked
+// after a time.
+func (b *bucket) floor(at int64, booked []*Reservation) int64 {
 	floor, sum := long, int64(0)
 	for _, r := range slices.Backward(booked) {
 		if r.at <= at {
@@ -195,7 +253,7 @@ func (l *Limiter) give(at int64, n int, booked []*Reservation) {
 			floor = 2 * maxTicks
 		}
 	}
-	b.tat = max(b.tat-b.price(int64(n)), min(floor, b.tat), long)
+	return floor
 }
 
 // rebase replaces the bucket by one whose base is the time, or just before.

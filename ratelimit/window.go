@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"math"
+	"slices"
 	"sort"
 	"time"
 )
@@ -166,6 +167,9 @@ func (w *Window) due(now int64, ahead, n int) int64 {
 }
 
 func (w *Window) left(now int64) int {
+	if w.last() > now {
+		return 0 // nothing goes before a reservation
+	}
 	left := w.n
 	for _, p := range w.log[w.counting(now):] {
 		left -= p.n
@@ -180,21 +184,34 @@ func (w *Window) idle(now int64) int64 {
 	return max(now, addTime(w.last(), w.per))
 }
 
-func (w *Window) take(at int64, n int) {
+func (w *Window) take(at int64, n int) { w.add(at, at, n) }
+
+// book keeps what the reservation will outlive: it may be canceled, and then that counts.
+func (w *Window) book(now int64, r *Reservation) { w.add(min(now, r.at), r.at, r.n) }
+
+func (w *Window) cancel(_ int64, r *Reservation, _ []*Reservation) { w.give(r.at, r.n, nil) }
+
+// add notes n events, and drops those that do not count any more at the time now.
+func (w *Window) add(now, at int64, n int) {
 	if n == 0 {
 		return
 	}
-	old := w.counting(at)
+	old := w.counting(now)
 	for _, p := range w.log[:old] {
 		w.total -= p.n
 	}
 	w.log = w.log[old:]
 	w.total += n
-	if len(w.log) > 0 && w.last() == at {
-		w.log[len(w.log)-1].n += n
+	// Nearly always the last: a promise behind one who was let through late is the exception.
+	i := len(w.log)
+	for i > 0 && w.log[i-1].at > at {
+		i--
+	}
+	if i > 0 && w.log[i-1].at == at {
+		w.log[i-1].n += n
 		return
 	}
-	w.log = append(w.log, past{at, n})
+	w.log = slices.Insert(w.log, i, past{at, n})
 }
 
 func (w *Window) give(at int64, n int, _ []*Reservation) {

@@ -17,7 +17,8 @@ type Option func(*middleware)
 // more of them, in the order in which they are asked. A request that all of them let through,
 // or that none applies to, goes to the handler; the fields are set before it is called, and it
 // may change them. A request that one denies is answered with 429, or as [Denied] says, and
-// what the others have taken for it is given back to those that have a method Refund.
+// what the others have taken for it is given back to those that have a method Refund; also if
+// a function that was given to one of them panics.
 //
 // It panics without a policy, and if two have the same name.
 func Middleware(opts ...Option) func(http.Handler) http.Handler {
@@ -99,6 +100,12 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 // ask asks all policies that apply. If one denies, the others are given back what they gave;
 // those behind it are not asked for more than how they stand.
 func (m *middleware) ask(r *http.Request, all []taken) (_ []taken, denied bool) {
+	asked := false
+	defer func() {
+		if !asked { // a key or cost function has panicked
+			giveBack(all)
+		}
+	}()
 	for _, p := range m.policies {
 		t, applies := p.take(r, denied)
 		if !applies {
@@ -108,15 +115,21 @@ func (m *middleware) ask(r *http.Request, all []taken) (_ []taken, denied bool) 
 		all = append(all, t)
 		denied = denied || !t.Allowed
 	}
+	asked = true
 	if denied {
-		for i := range all {
-			if t := &all[i]; t.refund != nil {
-				t.refund()
-				t.refunded, t.Remaining = true, min(t.Remaining+t.cost, t.Limit)
-			}
-		}
+		giveBack(all)
 	}
 	return all, denied
+}
+
+// giveBack gives back what was taken for a request that will not be made.
+func giveBack(all []taken) {
+	for i := range all {
+		if t := &all[i]; t.refund != nil {
+			t.refund()
+			t.refunded, t.Remaining = true, min(t.Remaining+t.cost, t.Limit)
+		}
+	}
 }
 
 // Denial says why a request was denied.
