@@ -46,7 +46,7 @@ func TestNobodyIsForgottenInALine(t *testing.T) {
 func chaos(t *testing.T, random *rand.Rand, l, second *ratelimit.Limiter, w *ratelimit.Window, m *ratelimit.MultiLimiter) {
 	n := 1 + random.IntN(4)
 	if random.IntN(2) == 0 {
-		l, second = second, l
+		l = second
 	}
 	wait := func(wait func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

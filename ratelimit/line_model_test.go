@@ -180,12 +180,12 @@ func lineAgainstModel(t *testing.T, random *rand.Rand) {
 		case op < 7:
 			c := &caller{name: fmt.Sprint("c", step), n: int64(n)}
 			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
+			t.Cleanup(cancel)
 			if random.IntN(4) == 0 {
 				d := time.Duration(random.Int64N(int64(100 * time.Millisecond)))
 				c.deadline = int64(now + d)
 				ctx, cancel = context.WithDeadline(ctx, start.Add(now+d))
-				defer cancel()
+				t.Cleanup(cancel)
 			}
 			all = append(all, leaver{c, cancel})
 			say("%s waits for %d until %v", c.name, n, time.Duration(c.deadline))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/millstream-go/millstream/benchmarks/scenario"
 	"github.com/millstream-go/millstream/benchmarks/subject"
@@ -43,11 +44,11 @@ func (r *report) renew(newer *report) error {
 
 // measured tells how and where.
 func (r *report) measured() string {
-	said := fmt.Sprintf("Measured with `%s` on %s: %s", r.Command, r.Date, r.Host.String())
+	said := []string{fmt.Sprintf("Measured with %#q on %s: %s", r.Command, r.Date, r.Host.String())}
 	for _, a := range r.Again {
-		said += fmt.Sprintf("; some again with `%s` on %s at commit %s", a.Command, a.Date, a.Commit)
+		said = append(said, fmt.Sprintf("some again with %#q on %s at commit %s", a.Command, a.Date, a.Commit))
 	}
-	return said + "."
+	return strings.Join(said, "; ") + "."
 }
 
 type scenarioResult struct {

@@ -20,7 +20,7 @@ type Clock struct {
 func NewClock() Clock {
 	now := time.Now()
 	c := Clock{epoch: now.Add(-1)}
-	if now == now.Round(0) { //nolint:revive // Equal would not tell the two apart
+	if now == now.Round(0) { //nolint:revive,staticcheck // Equal would not tell the two apart
 		return c // no monotonic reading: a bubble, with a time of its own
 	}
 	if c.ticks = steadyTicks(); c.ticks != nil {

@@ -135,7 +135,7 @@ func TestMiddlewarePassesTheWriterOn(t *testing.T) {
 	assert.Equal(t, "HTTP/1.1 101 Switching Protocols\r\n", line)
 	require.NoError(t, conn.Close())
 
-	_, err = server.Client().Get(server.URL + "/panic")
+	_, err = server.Client().Get(server.URL + "/panic") //nolint:bodyclose // there is none: the connection is cut
 	require.Error(t, err)
 	resp, err = server.Client().Head(server.URL + "/head")
 	require.NoError(t, err)
