@@ -114,7 +114,8 @@ func (b *book) size() int {
 	return len(b.records)
 }
 
-// A jobView is a job as clients see it. Durations are in seconds, as in [pool.Stats].
+// A jobView is a job as clients see it. Durations are in seconds; those that were measured say so in
+// their names, as in [pool.Stats].
 type jobView struct {
 	ID       uint64        `json:"id"`
 	Name     string        `json:"name"`
@@ -124,8 +125,8 @@ type jobView struct {
 	Queued   time.Time     `json:"queued"`
 	Started  *time.Time    `json:"started,omitempty"`
 	Finished *time.Time    `json:"finished,omitempty"`
-	Wait     float64       `json:"wait"`
-	Run      float64       `json:"run"`
+	Wait     float64       `json:"wait_seconds"`
+	Run      float64       `json:"run_seconds"`
 	Attempts int           `json:"attempts"`
 	Worker   *int          `json:"worker,omitempty"`
 	Result   string        `json:"result,omitempty"`

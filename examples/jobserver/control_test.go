@@ -41,7 +41,7 @@ type snapshotJSON struct {
 		Workers, Queued, Running, Capacity int
 		Paused                             bool
 		Accepted                           uint64
-		Wait, Run                          struct{ P50, Max float64 }
+
 	}
 	Workers  []workerView
 	Draining bool

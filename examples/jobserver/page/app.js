@@ -54,7 +54,7 @@ function learn(job) {
   if (before && ended(before)) return; // it does not change any more
   jobs.set(job.id, { ...job, seen: performance.now() });
   if (ended(job) && job.attempts > 0) {
-    times.push({ wait: job.wait, run: job.run, status: job.status });
+    times.push({ wait: job.wait_seconds, run: job.run_seconds, status: job.status });
     if (times.length > bars) times.shift();
   }
   if (jobs.size > 2 * kept) {
@@ -120,9 +120,10 @@ function drawState() {
   $("queue-meter").value = s.queued / Math.max(1, s.capacity);
   $("busy-meter").value = s.busy / Math.max(1, s.workers);
   for (const name of ["wait", "run"]) {
-    const some = s[name].max > 0;
-    set($(name + "-p50"), some ? seconds(s[name].p50) : "–");
-    set($(name + "-p99"), some ? seconds(s[name].p99) : "–");
+    const measured = s[name + "_seconds"];
+    const some = measured.max > 0;
+    set($(name + "-p50"), some ? seconds(measured.p50) : "–");
+    set($(name + "-p99"), some ? seconds(measured.p99) : "–");
   }
   if (state.draining) badge($("state"), "stopping", "bad");
   else if (s.paused) badge($("state"), "paused", "odd");
@@ -167,8 +168,8 @@ function drawJobs() {
     const since = (performance.now() - j.seen) / 1000;
     e.className = j.status;
     set(status, j.status);
-    set(wait, seconds(j.wait + (j.status === "queued" ? since : 0)));
-    set(run, j.attempts ? seconds(j.run + (j.status === "running" ? since : 0)) : "");
+    set(wait, seconds(j.wait_seconds + (j.status === "queued" ? since : 0)));
+    set(run, j.attempts ? seconds(j.run_seconds + (j.status === "running" ? since : 0)) : "");
     set(worker, j.worker ?? "");
     set(outcome, (j.error || j.result || "") + (j.attempts > 1 ? " (attempt " + j.attempts + ")" : ""));
     if (ended(j)) {
