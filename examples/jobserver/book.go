@@ -19,19 +19,19 @@ var errKeyReused = errors.New("the key was used for another task")
 type record struct {
 	task   task
 	queued time.Time
-	job    *pool.Job[string]    // set before anybody can find the record
-	call   atomic.Pointer[call] // the last one; nil: none yet
+	job    *pool.Job[string]        // set before anybody can find the record
+	call   atomic.Pointer[callMade] // the last one; nil: none yet
 }
 
-// A call is one run of a task.
-type call struct {
+// A callMade is one run of a task.
+type callMade struct {
 	started time.Time // of the first attempt
 	info    pool.CallInfo
 }
 
 // runTask is the function of the pool.
 func runTask(ctx context.Context, r *record) (string, error) {
-	c := &call{started: time.Now()}
+	c := &callMade{started: time.Now()}
 	c.info, _ = pool.CallOf(ctx)
 	if before := r.call.Load(); before != nil {
 		c.started = before.started

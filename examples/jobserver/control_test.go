@@ -41,7 +41,6 @@ type snapshotJSON struct {
 		Workers, Queued, Running, Capacity int
 		Paused                             bool
 		Accepted                           uint64
-
 	}
 	Workers  []workerView
 	Draining bool

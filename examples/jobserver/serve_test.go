@@ -113,7 +113,7 @@ func TestRunServesAndDrains(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	cancel()
 	assert.Equal(t, exitOK, <-p.status)
-	assert.Contains(t, p.stderr.String(), `msg="job finished" job.id=1`)
+	assert.Contains(t, p.stderr.String(), `msg="job finished" pool=jobserver job=1`)
 }
 
 func TestASlowClientIsCutOff(t *testing.T) {
