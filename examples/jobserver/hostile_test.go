@@ -113,6 +113,7 @@ var hostile = []struct {
 	{name: "path outside", method: http.MethodGet, target: "/../../etc/passwd", status: 404},
 	{name: "escaped path outside", method: http.MethodGet, target: "/work/%2e%2e%2fetc%2fpasswd", status: 404},
 	{name: "two slashes, for a redirect elsewhere", method: http.MethodGet, target: "//evil.example/..", status: 404},
+	{name: "nothing but slashes", target: "//", status: 404},
 	{name: "path with script", method: http.MethodGet, target: "/" + url.PathEscape(script), status: 404},
 	{name: "source of the page", method: http.MethodGet, target: "/page/app.js", status: 404},
 	// Numbers.

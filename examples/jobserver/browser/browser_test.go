@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,9 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -72,28 +72,35 @@ func browse(t *testing.T) context.Context {
 	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
 	// What the page's policy forbids, and what its script fails at, comes here.
-	chromedp.ListenTarget(ctx, func(event any) {
-		switch e := event.(type) {
-		case *runtime.EventExceptionThrown:
-			t.Errorf("exception: %s", e.ExceptionDetails.Error())
-		case *log.EventEntryAdded:
-			t.Logf("console: %s %s", e.Entry.Level, e.Entry.Text)
-			if e.Entry.Source == log.SourceSecurity {
-				t.Errorf("forbidden: %s", e.Entry.Text)
+	console := chromedp.Console(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m, err := range console {
+			if err != nil {
+				return
+			}
+			if m.IsException() || m.Source == "security" || m.Source == "violation" {
+				t.Errorf("console: %s", m)
 			}
 		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
 	})
 	return ctx
 }
 
-// run runs actions, and stops the test at the first that fails.
-func run(ctx context.Context, t *testing.T, actions ...chromedp.Action) {
+type step = chromedp.Action[chromedp.Void]
+
+// run takes steps, and stops the test at the first that fails.
+func run(ctx context.Context, t *testing.T, steps ...step) {
 	t.Helper()
-	for _, a := range actions {
-		step, cancel := context.WithTimeout(ctx, 20*time.Second)
-		err := chromedp.Run(step, a)
+	for _, step := range steps {
+		bounded, cancel := context.WithTimeout(ctx, 20*time.Second)
+		err := chromedp.Do(bounded, step)
 		cancel()
 		if err != nil {
 			screenshot(ctx, t, "failed")
@@ -107,8 +114,8 @@ func screenshot(ctx context.Context, t *testing.T, name string) {
 	if *shots == "" {
 		return
 	}
-	var image []byte
-	if err := chromedp.Run(ctx, chromedp.FullScreenshot(&image, 100)); err != nil {
+	image, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
 		t.Error(err)
 		return
 	}
@@ -122,47 +129,78 @@ func row(name, status string) string {
 	return `//tbody[@id="job-rows"]/tr[contains(@class, "` + status + `")][td[@class="name" and text()="` + name + `"]]`
 }
 
-func add(name, delay, kind string) chromedp.Action {
-	return chromedp.Tasks{
-		chromedp.SetValue(`#add [name=name]`, name, chromedp.ByQuery),
-		chromedp.SetValue(`#add [name=delay]`, delay, chromedp.ByQuery),
-		chromedp.SetValue(`#add [name=kind]`, kind, chromedp.ByQuery),
-		chromedp.Click(`#add button`, chromedp.ByQuery),
+// shown waits until the document has what the XPath says.
+func shown(path string) step { return until(`Boolean(` + node(path) + `)`) }
+
+// gone waits until it has not.
+func gone(path string) step { return until(`!` + node(path)) }
+
+// press presses a button by the keyboard.
+func press(path string) step {
+	return chromedp.Steps(shown(path), until(node(path)+`.focus() === undefined`), chromedp.KeyEvent(kb.Enter))
+}
+
+func node(path string) string {
+	return fmt.Sprintf("document.evaluate(%q, document, null, XPathResult.FIRST_ORDERED_NODE_TYPE).singleNodeValue", path)
+}
+
+// until waits until an expression of JavaScript is true.
+func until(expression string) step {
+	return func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		for {
+			ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+			if err != nil || ok {
+				return chromedp.Void{}, err
+			}
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return chromedp.Void{}, fmt.Errorf("%w, waiting for %s", ctx.Err(), expression)
+			}
+		}
 	}
+}
+
+func add(name, delay, kind string) step {
+	return chromedp.Steps(
+		chromedp.SetValue(chromedp.CSS(`#add [name=name]`), name),
+		chromedp.SetValue(chromedp.CSS(`#add [name=delay]`), delay),
+		chromedp.SetValue(chromedp.CSS(`#add [name=kind]`), kind),
+		chromedp.Click(chromedp.CSS(`#add button`)),
+	)
 }
 
 func TestThePage(t *testing.T) {
 	ctx := browse(t)
 	base := serve(t)
-	run(ctx, t, log.Enable(), chromedp.EmulateViewport(1200, 900), chromedp.Navigate(base),
-		chromedp.WaitVisible(`//*[@id="link" and text()="live"]`))
+	run(ctx, t, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(base),
+		shown(`//*[@id="link" and text()="live"]`))
 
 	// A job is added by the keyboard alone, runs and finishes.
 	run(ctx, t,
-		chromedp.SetValue(`#add [name=name]`, "nightly report", chromedp.ByQuery),
-		chromedp.Focus(`#add [name=delay]`, chromedp.ByQuery),
+		chromedp.SetValue(chromedp.CSS(`#add [name=name]`), "nightly report"),
+		chromedp.Focus(chromedp.CSS(`#add [name=delay]`)),
 		chromedp.KeyEvent(kb.Enter),
-		chromedp.WaitVisible(row("nightly report", "running")),
-		chromedp.WaitVisible(row("nightly report", "succeeded")))
+		shown(row("nightly report", "running")),
+		shown(row("nightly report", "succeeded")))
 
 	// Markup in a name is text.
 	const markup = `<img src=x onerror=document.title=1><b>bold</b>`
-	var title string
-	run(ctx, t, add(markup, "1", "sleep"), chromedp.WaitVisible(row(markup, "running")), chromedp.Title(&title))
-	if title != "Job server" {
-		t.Errorf("the page ran what was in a name: its title is %q", title)
+	run(ctx, t, add(markup, "1", "sleep"), shown(row(markup, "running")))
+	if title, err := chromedp.Run(ctx, chromedp.Title()); err != nil || title != "Job server" {
+		t.Errorf("the page ran what was in a name: its title is %q (%v)", title, err)
 	}
 
 	// A bad delay is refused with words.
-	run(ctx, t, add("too long", "99", "sleep"), chromedp.WaitVisible(`//*[@id="message" and contains(text(), "want 1s to 10s")]`))
+	run(ctx, t, add("too long", "99", "sleep"), shown(`//*[@id="message" and contains(text(), "want 1s to 10s")]`))
 
 	// Jobs of all kinds, more than there are workers; one is canceled.
 	for _, kind := range []string{"fail", "panic", "sleep", "hash", "sleep", "sleep"} {
 		run(ctx, t, add("a "+kind, "3", kind))
 	}
 	run(ctx, t, add("unwanted", "10", "sleep"),
-		chromedp.Click(row("unwanted", "queued")+`//button`),
-		chromedp.WaitVisible(row("unwanted", "canceled")))
+		press(row("unwanted", "queued")+`//button`),
+		shown(row("unwanted", "canceled")))
 	time.Sleep(time.Second)
 	screenshot(ctx, t, "light")
 	run(ctx, t, dark())
@@ -170,27 +208,31 @@ func TestThePage(t *testing.T) {
 
 	// A worker halts behind its job and is gone, then the pool gets it back.
 	run(ctx, t,
-		chromedp.Click(`//*[@id="workers"]/li[@data-key="3"]//button`),
-		chromedp.WaitNotPresent(`//*[@id="workers"]/li[@data-key="3"]`),
-		chromedp.WaitVisible(row("a panic", "panicked")),
-		chromedp.WaitVisible(row("a fail", "failed")),
-		chromedp.SetValue(`#resize [name=workers]`, "6", chromedp.ByQuery),
-		chromedp.Submit(`#resize`, chromedp.ByQuery),
-		chromedp.WaitVisible(`//*[@id="workers"]/li[@data-key="5"]`))
+		press(`//*[@id="workers"]/li[@data-key="3"]//button`),
+		gone(`//*[@id="workers"]/li[@data-key="3"]`),
+		shown(row("a panic", "panicked")),
+		shown(row("a fail", "failed")),
+		chromedp.SetValue(chromedp.CSS(`#resize [name=workers]`), "6"),
+		chromedp.Submit(chromedp.CSS(`#resize`)),
+		shown(`//*[@id="workers"]/li[@data-key="5"]`))
 
 	// While the pool is paused, a job waits.
-	run(ctx, t, chromedp.Click(`#pause`, chromedp.ByQuery), chromedp.WaitVisible(`//*[@id="state" and text()="paused"]`),
-		add("later", "1", "sleep"), chromedp.WaitVisible(row("later", "queued")))
+	run(ctx, t, chromedp.Click(chromedp.CSS(`#pause`)), shown(`//*[@id="state" and text()="paused"]`),
+		add("later", "1", "sleep"), shown(row("later", "queued")))
 	run(ctx, t, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
 	screenshot(ctx, t, "phone")
-	var overflow bool
-	run(ctx, t, chromedp.Evaluate(`document.documentElement.scrollWidth > innerWidth`, &overflow))
-	if overflow {
+	wide, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`))
+	if err != nil || wide {
 		t.Error("the page is wider than a phone")
 	}
-	run(ctx, t, chromedp.Click(`#pause`, chromedp.ByQuery), chromedp.WaitVisible(row("later", "succeeded")))
+	run(ctx, t, chromedp.Click(chromedp.CSS(`#pause`)), shown(row("later", "succeeded")))
 }
 
-func dark() chromedp.Action {
-	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}})
+func dark() step {
+	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return chromedp.Void{}, err
+	}
 }

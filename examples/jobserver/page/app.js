@@ -13,6 +13,8 @@ let state = null; // the last snapshot
 let dirty = false;
 let refetch = 0; // a timer
 
+// A job's answer and its events may come in any order; its status goes one way.
+const rank = (job) => ["queued", "running"].indexOf(job.status) + 1 || 3;
 const ended = (job) => !["queued", "running"].includes(job.status);
 
 function seconds(s) {
@@ -51,7 +53,7 @@ async function ask(method, path, body) {
 
 function learn(job) {
   const before = jobs.get(job.id);
-  if (before && ended(before)) return; // it does not change any more
+  if (before && (ended(before) || rank(job) < rank(before))) return;
   jobs.set(job.id, { ...job, seen: performance.now() });
   if (ended(job) && job.attempts > 0) {
     times.push({ wait: job.wait_seconds, run: job.run_seconds, status: job.status });
