@@ -213,7 +213,7 @@ func TestThePage(t *testing.T) {
 		shown(row("a panic", "panicked")),
 		shown(row("a fail", "failed")),
 		chromedp.SetValue(chromedp.CSS(`#resize [name=workers]`), "6"),
-		chromedp.Submit(chromedp.CSS(`#resize`)),
+		chromedp.Click(chromedp.CSS(`#resize button`)),
 		shown(`//*[@id="workers"]/li[@data-key="5"]`))
 
 	// While the pool is paused, a job waits.

@@ -173,7 +173,7 @@ function drawJobs() {
     set(wait, seconds(j.wait_seconds + (j.status === "queued" ? since : 0)));
     set(run, j.attempts ? seconds(j.run_seconds + (j.status === "running" ? since : 0)) : "");
     set(worker, j.worker ?? "");
-    set(outcome, (j.error || j.result || "") + (j.attempts > 1 ? " (attempt " + j.attempts + ")" : ""));
+    set(outcome, (j.error || j.result || "") + (j.attempts > 1 ? " (" + j.attempts + " attempts)" : ""));
     if (ended(j)) {
       action.replaceChildren();
     } else if (!action.firstChild) {
