@@ -39,7 +39,11 @@ func newServer(opts options, log *slog.Logger) *server {
 		pool.Workers(opts.workers),
 		pool.Queue(opts.queue),
 		pool.Track(opts.keep),
-		pool.Retry(pool.RetryPolicy{Attempts: opts.attempts, Base: 200 * time.Millisecond, Steady: 0.5}),
+		pool.Retry(pool.RetryPolicy{
+			Attempts: opts.attempts, Base: 200 * time.Millisecond, Steady: 0.5,
+			// Not what was canceled, which another call would not change.
+			If: func(err error) bool { return errors.Is(err, errAskedFor) },
+		}),
 		// A call that takes longer than a job may ask for is stuck.
 		pool.Timeout(opts.maxDelay+10*time.Second),
 		pool.Observe(s.observe),
