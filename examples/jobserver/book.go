@@ -68,7 +68,7 @@ func (b *book) submit(t task, key string) (r *record, replay bool, err error) {
 	defer b.mu.Unlock()
 	now := time.Now()
 	if key != "" {
-		if r := b.keys.find(key, now); r != nil {
+		if r = b.keys.find(key, now); r != nil {
 			if r.task != t {
 				return nil, false, errKeyReused
 			}

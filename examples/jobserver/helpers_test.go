@@ -17,12 +17,12 @@ import (
 
 // newTestServer makes a server as with the flags of args, and closes it with the test. In a bubble, time
 // stands still while nothing waits for it.
-func newTestServer(t testing.TB, args ...string) *server {
-	t.Helper()
+func newTestServer(tb testing.TB, args ...string) *server {
+	tb.Helper()
 	opts, err := parseArgs(append([]string{"-rate", "0", "-admin-token", ""}, args...))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	s := newServer(opts, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = s.pool.Close()
 		s.events.close()
 	})
@@ -50,13 +50,13 @@ func from(addr string) edit { return func(r *http.Request) { r.RemoteAddr = addr
 func host(name string) edit { return func(r *http.Request) { r.Host = name } }
 
 // call makes a request as a client on this machine does.
-func call(t testing.TB, s *server, method, target, body string, edits ...edit) *httptest.ResponseRecorder {
-	t.Helper()
+func call(tb testing.TB, s *server, method, target, body string, edits ...edit) *httptest.ResponseRecorder {
+	tb.Helper()
 	var reader io.Reader
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
-	r := httptest.NewRequest(method, target, reader).WithContext(t.Context())
+	r := httptest.NewRequest(method, target, reader).WithContext(tb.Context())
 	r.Host, r.RemoteAddr = "127.0.0.1:8080", "127.0.0.1:50000"
 	if method == http.MethodPost && body != "" {
 		r.Header.Set("Content-Type", formType)
@@ -70,36 +70,36 @@ func call(t testing.TB, s *server, method, target, body string, edits ...edit) *
 }
 
 // decode reads the JSON of an answer.
-func decode[T any](t testing.TB, w *httptest.ResponseRecorder) T {
-	t.Helper()
+func decode[T any](tb testing.TB, w *httptest.ResponseRecorder) T {
+	tb.Helper()
 	var v T
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &v), "%s", w.Body)
+	require.NoError(tb, json.Unmarshal(w.Body.Bytes(), &v), "%s", w.Body)
 	return v
 }
 
 // post adds a job and returns it.
-func post(t testing.TB, s *server, body string, edits ...edit) jobView {
-	t.Helper()
-	w := call(t, s, http.MethodPost, "/work", body, edits...)
-	require.Equal(t, http.StatusAccepted, w.Code, "%s", w.Body)
-	return decode[jobView](t, w)
+func post(tb testing.TB, s *server, body string, edits ...edit) jobView {
+	tb.Helper()
+	w := call(tb, s, http.MethodPost, "/work", body, edits...)
+	require.Equal(tb, http.StatusAccepted, w.Code, "%s", w.Body)
+	return decode[jobView](tb, w)
 }
 
 // get returns a job.
-func get(t testing.TB, s *server, path string) jobView {
-	t.Helper()
-	w := call(t, s, http.MethodGet, path, "")
-	require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
-	return decode[jobView](t, w)
+func get(tb testing.TB, s *server, path string) jobView {
+	tb.Helper()
+	w := call(tb, s, http.MethodGet, path, "")
+	require.Equal(tb, http.StatusOK, w.Code, "%s", w.Body)
+	return decode[jobView](tb, w)
 }
 
 // assertProblem asserts that an answer is a problem with that status, and returns its text.
-func assertProblem(t testing.TB, w *httptest.ResponseRecorder, status int) problem {
-	t.Helper()
-	assert.Equal(t, status, w.Code, "%s", w.Body)
-	assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-	assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
-	p := decode[problem](t, w)
-	assert.Equal(t, status, p.Status)
+func assertProblem(tb testing.TB, w *httptest.ResponseRecorder, status int) problem {
+	tb.Helper()
+	assert.Equal(tb, status, w.Code, "%s", w.Body)
+	assert.Equal(tb, "application/problem+json", w.Header().Get("Content-Type"))
+	assert.Equal(tb, "nosniff", w.Header().Get("X-Content-Type-Options"))
+	p := decode[problem](tb, w)
+	assert.Equal(tb, status, p.Status)
 	return p
 }

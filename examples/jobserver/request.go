@@ -38,7 +38,7 @@ func readTask(w http.ResponseWriter, r *http.Request, shortest, longest time.Dur
 	if _, ok := fields["name"]; !ok {
 		return t, badField("name", "is missing")
 	}
-	if err := checkName(t.Name); err != nil {
+	if err = checkName(t.Name); err != nil {
 		return t, err
 	}
 	text, ok := fields["delay"]

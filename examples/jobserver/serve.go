@@ -56,10 +56,10 @@ func serve(ctx context.Context, s *server, listener net.Listener) (report, error
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
-	if err := web.Shutdown(ctx); err != nil {
+	if web.Shutdown(ctx) != nil {
 		_ = web.Close()
 	}
-	<-served
+	_ = <-served // http.ErrServerClosed, or what failed
 	return rep, errors.Join(failed, err)
 }
 

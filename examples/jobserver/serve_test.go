@@ -79,7 +79,7 @@ type process struct {
 }
 
 // start runs the program until ctx ends.
-func start(ctx context.Context, t testing.TB, args ...string) *process {
+func start(ctx context.Context, t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{status: make(chan int, 1)}
 	read, write := io.Pipe()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -170,12 +171,11 @@ func (s *server) listWork(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	list := jobList{Jobs: []jobView{}}
-	jobs := s.pool.Jobs()
-	for i := len(jobs) - 1; i >= 0; i-- {
-		if jobs[i].ID >= before {
+	for _, job := range slices.Backward(s.pool.Jobs()) {
+		if job.ID >= before {
 			continue
 		}
-		rec := s.book.find(jobs[i].ID)
+		rec := s.book.find(job.ID)
 		if rec == nil { // its POST is not answered yet
 			continue
 		}
@@ -185,7 +185,7 @@ func (s *server) listWork(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		if uint64(len(list.Jobs)) == limit {
-			list.Next = fmt.Sprintf("/work?limit=%d&before=%d", limit, jobs[i].ID+1)
+			list.Next = fmt.Sprintf("/work?limit=%d&before=%d", limit, job.ID+1)
 			if filtered {
 				list.Next += "&status=" + status.String()
 			}

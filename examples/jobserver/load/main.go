@@ -89,7 +89,7 @@ type ledger struct {
 }
 
 // send posts from all connections at once.
-func send(ctx context.Context, o options) ledger {
+func send(ctx context.Context, o options) *ledger {
 	client := &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: o.connections, MaxConnsPerHost: o.connections},
 		Timeout:   10 * time.Second,
@@ -113,8 +113,9 @@ func send(ctx context.Context, o options) ledger {
 		})
 	}
 	wg.Wait()
-	all := ledger{statuses: make(map[int]int), elapsed: time.Since(begin)}
-	for _, l := range ledgers {
+	all := &ledger{statuses: make(map[int]int), elapsed: time.Since(begin)}
+	for i := range ledgers {
+		l := &ledgers[i]
 		all.sent += l.sent
 		all.broken += l.broken
 		for status, n := range l.statuses {
@@ -153,10 +154,10 @@ func (l *ledger) post(ctx context.Context, client *http.Client, o options) bool 
 }
 
 // taken is the number of jobs that were taken.
-func (l ledger) taken() int { return l.statuses[http.StatusAccepted] + l.statuses[http.StatusCreated] }
+func (l *ledger) taken() int { return l.statuses[http.StatusAccepted] + l.statuses[http.StatusCreated] }
 
 // check returns an error if the ledger does not add up.
-func (l ledger) check() error {
+func (l *ledger) check() error {
 	answered := 0
 	for _, n := range l.statuses {
 		answered += n
@@ -174,7 +175,7 @@ func (l ledger) check() error {
 	return nil
 }
 
-func (l ledger) String() string {
+func (l *ledger) String() string {
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, "sent %d: ", l.sent)
 	statuses := make([]int, 0, len(l.statuses))
@@ -235,7 +236,7 @@ func start(path string) (*started, error) {
 func (s *started) term() { s.once.Do(func() { _ = s.command.Process.Signal(syscall.SIGTERM) }) }
 
 // check waits for the end of the server, and holds its report against the ledger.
-func (s *started) check(out io.Writer, l ledger) error {
+func (s *started) check(out io.Writer, l *ledger) error {
 	report := <-s.report
 	_, _ = fmt.Fprintln(out, "server:", report)
 	err := s.command.Wait()
