@@ -38,8 +38,8 @@ func readTask(w http.ResponseWriter, r *http.Request, shortest, longest time.Dur
 	if _, ok := fields["name"]; !ok {
 		return t, badField("name", "is missing")
 	}
-	if err = checkName(t.Name); err != nil {
-		return t, err
+	if bad := checkName(t.Name); bad != nil {
+		return t, bad
 	}
 	text, ok := fields["delay"]
 	if !ok {

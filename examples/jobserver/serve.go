@@ -59,7 +59,9 @@ func serve(ctx context.Context, s *server, listener net.Listener) (report, error
 	if web.Shutdown(ctx) != nil {
 		_ = web.Close()
 	}
-	_ = <-served // http.ErrServerClosed, or what failed
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		failed = end
+	}
 	return rep, errors.Join(failed, err)
 }
 
