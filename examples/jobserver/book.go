@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-go/millstream/pool"
+	"github.com/millstream-go/millstream/result"
+)
+
+// errKeyReused says that an idempotency key came again with another task.
+var errKeyReused = errors.New("the key was used for another task")
+
+// A record is what the server knows of a job beside its pool: the pool gives back the output of a
+// job, but not its input.
+type record struct {
+	task   task
+	queued time.Time
+	job    *pool.Job[string]        // set before anybody can find the record
+	call   atomic.Pointer[callMade] // the last one; nil: none yet
+}
+
+// A callMade is one run of a task.
+type callMade struct {
+	started time.Time // of the first attempt
+	info    pool.CallInfo
+}
+
+// runTask is the function of the pool.
+func runTask(ctx context.Context, r *record) (string, error) {
+	c := &callMade{started: time.Now()}
+	c.info, _ = pool.CallOf(ctx)
+	if before := r.call.Load(); before != nil {
+		c.started = before.started
+	}
+	r.call.Store(c)
+	return r.task.do(ctx)
+}
+
+// A book has the records of a pool's jobs. All that the pool tracks are in it; of those it has
+// forgotten at most as many again, so that forgetting costs a submission next to nothing.
+//
+// It may be used by any number of goroutines. Its lock is held while the pool takes a job, so that
+// whoever learns of a job by its number, from an event for one, finds its record.
+type book struct {
+	pool *pool.Pool[*record, string]
+
+	mu      sync.RWMutex
+	records map[uint64]*record
+	sweepAt int
+	keys    *keyring
+}
+
+func newBook(p *pool.Pool[*record, string], keys *keyring) *book {
+	return &book{pool: p, records: make(map[uint64]*record), sweepAt: minSweep, keys: keys}
+}
+
+// minSweep is the number of records below which the book does not look for some to forget.
+const minSweep = 512
+
+// submit puts t into the queue, without waiting for room. With a key that it has seen it returns the
+// record of then, and that it is a replay. An error is the pool's, or errKeyReused.
+func (b *book) submit(t task, key string) (r *record, replay bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if key != "" {
+		if r = b.keys.find(key, now); r != nil {
+			if r.task != t {
+				return nil, false, errKeyReused
+			}
+			return r, true, nil
+		}
+	}
+	r = &record{task: t, queued: now}
+	// TrySubmit and not Submit, whose job would keep the values of the request's context alive.
+	r.job, err = b.pool.TrySubmit(r)
+	if err != nil {
+		return nil, false, err
+	}
+	if key != "" {
+		b.keys.add(key, r, now)
+	}
+	b.records[r.job.ID()] = r
+	if len(b.records) >= b.sweepAt {
+		b.sweepLocked()
+	}
+	return r, false, nil
+}
+
+func (b *book) sweepLocked() {
+	for id := range b.records {
+		if _, ok := b.pool.Job(id); !ok {
+			delete(b.records, id)
+		}
+	}
+	b.sweepAt = max(minSweep, 2*len(b.records))
+}
+
+// find returns the record of a job, or nil.
+func (b *book) find(id uint64) *record {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.records[id]
+}
+
+// size returns the number of records.
+func (b *book) size() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.records)
+}
+
+// A jobView is a job as clients see it. Durations are in seconds; those that were measured say so in
+// their names, as in [pool.Stats].
+type jobView struct {
+	ID       uint64        `json:"id"`
+	Name     string        `json:"name"`
+	Kind     kind          `json:"kind"`
+	Delay    float64       `json:"delay"`
+	Status   result.Status `json:"status"`
+	Queued   time.Time     `json:"queued"`
+	Started  *time.Time    `json:"started,omitempty"`
+	Finished *time.Time    `json:"finished,omitempty"`
+	Wait     float64       `json:"wait_seconds"`
+	Run      float64       `json:"run_seconds"`
+	Attempts int           `json:"attempts"`
+	Worker   *int          `json:"worker,omitempty"`
+	Result   string        `json:"result,omitempty"`
+	Error    string        `json:"error,omitempty"`
+}
+
+// view returns what is known of the job now.
+func (r *record) view() jobView {
+	v := jobView{
+		ID: r.job.ID(), Name: r.task.Name, Kind: r.task.Kind, Delay: r.task.Delay.Seconds(),
+		Queued: r.queued.UTC(),
+	}
+	if res, ended := r.job.Result(); ended {
+		v.Status, v.Attempts = res.Status(), res.Attempt
+		v.Wait, v.Run = res.Timing.Wait.Seconds(), res.Timing.Run.Seconds()
+		v.Finished = new(res.Timing.Finished().UTC())
+		if res.Attempt > 0 {
+			v.Started, v.Worker = new(res.Timing.Started().UTC()), &res.Worker
+		}
+		v.Result = res.Value
+		if res.Err != nil {
+			v.Error = res.Err.Error()
+		}
+		return v
+	}
+	c := r.call.Load()
+	if c == nil {
+		v.Status, v.Wait = result.Queued, time.Since(r.queued).Seconds()
+		return v
+	}
+	v.Status, v.Attempts, v.Worker = result.Running, c.info.Attempt, &c.info.Worker
+	v.Started = new(c.started.UTC())
+	v.Wait, v.Run = c.started.Sub(r.queued).Seconds(), time.Since(c.started).Seconds()
+	return v
+}

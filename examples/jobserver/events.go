@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/millstream-go/millstream/pool"
+)
+
+const (
+	// streamBuffer is how many events wait for one client. What is beyond that it misses, and is told so.
+	streamBuffer = 256
+	// snapshotEvery is how often clients get a snapshot, if it has changed.
+	snapshotEvery = time.Second
+	// heartbeatEvery is how often a stream without events has a comment, so that whoever is between
+	// keeps the connection, and we learn that a client is gone.
+	heartbeatEvery = 15 * time.Second
+	// slowest is how long a client may take for what is written at once, before it is dropped.
+	slowest = 10 * time.Second
+)
+
+// A hub hands events to the clients of /events. Nothing waits for a client: not the observer, and no
+// other client. It is used by any number of goroutines at once; its own one runs from start to close.
+type hub struct {
+	most     int
+	snapshot func() snapshot
+
+	mu      sync.Mutex
+	streams map[*stream]struct{}
+	last    []byte // snapshot that was sent
+
+	quit    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+}
+
+// A stream is one client.
+type stream struct {
+	events chan []byte
+	lost   int // since the last one that there was room for; the hub's lock guards it
+}
+
+func newHub(most int, snap func() snapshot) *hub {
+	return &hub{
+		most: most, snapshot: snap, streams: make(map[*stream]struct{}),
+		quit: make(chan struct{}), stopped: make(chan struct{}),
+	}
+}
+
+// start begins to send snapshots.
+func (h *hub) start() {
+	go func() {
+		defer close(h.stopped)
+		ticker := time.NewTicker(snapshotEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-h.quit:
+				return
+			case <-ticker.C:
+				h.sendSnapshot()
+			}
+		}
+	}()
+}
+
+// close ends all streams, and waits for the hub's goroutine.
+func (h *hub) close() {
+	h.once.Do(func() { close(h.quit) })
+	<-h.stopped
+}
+
+func (h *hub) size() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.streams)
+}
+
+// subscribe adds a client, unless there are too many.
+func (h *hub) subscribe() (*stream, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.streams) >= h.most {
+		return nil, false
+	}
+	s := &stream{events: make(chan []byte, streamBuffer)}
+	h.streams[s] = struct{}{}
+	return s, true
+}
+
+func (h *hub) unsubscribe(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.streams, s)
+}
+
+// sendSnapshot sends the state of the pool to all who have not seen it.
+func (h *hub) sendSnapshot() {
+	if h.size() == 0 {
+		return
+	}
+	message := encode("snapshot", h.snapshot())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !bytes.Equal(message, h.last) {
+		h.last = message
+		h.sendLocked(message)
+	}
+}
+
+// sendLocked hands a message to all clients that have room for it. Those that have not are counted
+// behind, and told as soon as they have.
+func (h *hub) sendLocked(message []byte) {
+	for s := range h.streams {
+		if s.lost > 0 {
+			select {
+			case s.events <- encode("lost", map[string]int{"lost": s.lost}):
+				s.lost = 0
+			default:
+			}
+		}
+		select {
+		case s.events <- message:
+		default:
+			s.lost++
+		}
+	}
+}
+
+// A poolEvent is an event of the pool as clients see it.
+type poolEvent struct {
+	Kind   string    `json:"kind"`
+	Time   time.Time `json:"time"`
+	Job    *jobView  `json:"job,omitempty"` // as it is by now
+	Worker *int      `json:"worker,omitempty"`
+	Lost   int       `json:"lost,omitempty"` // events before this one
+}
+
+// publish sends an event of the pool. It is called by the pool's observer.
+func (h *hub) publish(e pool.Event, b *book) {
+	if h.size() == 0 {
+		return
+	}
+	view := poolEvent{Kind: e.Kind.String(), Time: e.Time.UTC(), Lost: e.Lost}
+	if e.Worker >= 0 {
+		view.Worker = &e.Worker
+	}
+	if e.Job != 0 {
+		rec := b.find(e.Job)
+		if rec == nil { // it is forgotten already
+			return
+		}
+		view.Job = new(rec.view())
+	}
+	message := encode("pool", view)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sendLocked(message)
+}
+
+// encode returns a server-sent event. JSON has no line breaks of its own, so it is one line of data.
+func encode(event string, v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		data = []byte("null")
+	}
+	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", event, data)
+}
+
+// getEvents is /events: a snapshot, and from then on what happens, until the client goes, is too slow,
+// or the server stops.
+func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readQuery(r); err != nil {
+		return err
+	}
+	if r.Method == http.MethodHead { // which has no stream
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	stream, ok := s.events.subscribe()
+	if !ok {
+		w.Header().Set("Retry-After", "10")
+		return newProblem(http.StatusServiceUnavailable, "there are too many streams")
+	}
+	defer s.events.unsubscribe(stream)
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect them
+	w.WriteHeader(http.StatusOK)
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})
+	send := func(message []byte) bool {
+		_ = control.SetWriteDeadline(time.Now().Add(slowest))
+		if _, err := w.Write(message); err != nil {
+			return false
+		}
+		return len(stream.events) > 0 || control.Flush() == nil
+	}
+	heartbeat := time.NewTicker(heartbeatEvery)
+	defer heartbeat.Stop()
+	for ok := send(encode("snapshot", s.snapshot())); ok; {
+		select {
+		case message := <-stream.events:
+			ok = send(message)
+			heartbeat.Reset(heartbeatEvery)
+		case <-heartbeat.C:
+			ok = send([]byte(": still here\n\n"))
+		case <-r.Context().Done():
+			return nil
+		case <-s.events.quit:
+			send(encode("end", s.snapshot()))
+			_ = control.Flush()
+			return nil
+		}
+	}
+	return nil
+}

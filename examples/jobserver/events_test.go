@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
+	"github.com/millstream-go/millstream/result"
+)
+
+// follow follows /events until stop, which returns what came.
+func follow(t *testing.T, s *server) (stop func() []message) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r := httptest.NewRequest(http.MethodGet, "/events", nil).WithContext(ctx)
+		r.Host = "localhost"
+		s.ServeHTTP(w, r)
+	}()
+	synctest.Wait()
+	return func() []message {
+		cancel()
+		<-done
+		assert.Equal(t, "text/event-stream", w.Header().Get("Content-Type"))
+		return messages(t, w.Body.String())
+	}
+}
+
+// A message is one server-sent event, or a comment.
+type message struct{ event, data string }
+
+func messages(t *testing.T, text string) []message {
+	t.Helper()
+	var all []message
+	var m message
+	for sc := bufio.NewScanner(strings.NewReader(text)); sc.Scan(); {
+		switch line := sc.Text(); {
+		case line == "":
+			all = append(all, m)
+			m = message{}
+		case strings.HasPrefix(line, "event: "):
+			m.event = line[len("event: "):]
+		case strings.HasPrefix(line, "data: "):
+			m.data = line[len("data: "):]
+		default:
+			m.event = line
+		}
+	}
+	return all
+}
+
+func TestEventsTellTheLifeOfAJob(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		stop := follow(t, s)
+		post(t, s, "name=a&delay=2s")
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		all := stop()
+		require.Equal(t, "snapshot", all[0].event)
+		var kinds []string
+		var last poolEvent
+		for _, m := range all {
+			if m.event == "pool" {
+				require.NoError(t, json.Unmarshal([]byte(m.data), &last))
+				kinds = append(kinds, last.Kind)
+			}
+		}
+		assert.ElementsMatch(t, []string{"job queued", "worker started", "job started", "job finished"}, kinds)
+		assert.Equal(t, "job finished", last.Kind)
+		assert.Equal(t, "a", last.Job.Name)
+		assert.Equal(t, result.Succeeded, last.Job.Status)
+		assert.InDelta(t, 2, last.Job.Run, 1e-9)
+		assert.Zero(t, s.events.size(), "the client has gone")
+	})
+}
+
+func TestSnapshotsComeWhenSomethingChanged(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		stop := follow(t, s)
+		time.Sleep(10*time.Second + time.Millisecond)
+		s.pool.Pause()
+		time.Sleep(time.Second)
+		var snaps []snapshotJSON
+		for _, m := range stop() {
+			require.Equal(t, "snapshot", m.event)
+			var snap snapshotJSON
+			require.NoError(t, json.Unmarshal([]byte(m.data), &snap))
+			snaps = append(snaps, snap)
+		}
+		require.Len(t, snaps, 3, "at once, the first tick, and the pause")
+		assert.False(t, snaps[1].Stats.Paused)
+		assert.True(t, snaps[2].Stats.Paused)
+		assert.Equal(t, 100, snaps[0].Stats.Capacity)
+	})
+}
+
+func TestAnIdleStreamHasHeartbeats(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		stop := follow(t, s)
+		time.Sleep(time.Minute + 2*time.Second)
+		beats := 0
+		for _, m := range stop() {
+			if m.event == ": still here" {
+				beats++
+			}
+		}
+		assert.Equal(t, 4, beats)
+	})
+}
+
+func TestStreamsAreBoundedInNumber(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		stop := follow(t, s)
+		w := call(t, s, http.MethodGet, "/events", "")
+		assertProblem(t, w, http.StatusServiceUnavailable)
+		assert.Equal(t, "10", w.Header().Get("Retry-After"))
+		stop()
+		follow(t, s)()
+	}, "-streams", "1")
+}
+
+func TestASlowClientMissesEventsAndIsToldSo(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		h := newHub(2, func() snapshot { return snapshot{} })
+		slow, _ := h.subscribe()
+		for i := range streamBuffer + 44 {
+			h.mu.Lock()
+			h.sendLocked(encode("pool", i))
+			h.mu.Unlock()
+		}
+		assert.Len(t, slow.events, streamBuffer, "nobody has waited")
+		for range 2 {
+			<-slow.events
+		}
+		h.mu.Lock()
+		h.sendLocked([]byte("next"))
+		h.mu.Unlock()
+		for range streamBuffer - 2 {
+			<-slow.events
+		}
+		assert.Equal(t, "event: lost\ndata: {\"lost\":44}\n\n", string(<-slow.events))
+		assert.Equal(t, "next", string(<-slow.events))
+		assert.Empty(t, slow.events)
+	})
+}
+
+// A stuckWriter is a connection whose client reads nothing: a write takes as long as the deadline says.
+type stuckWriter struct {
+	httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (w *stuckWriter) SetWriteDeadline(d time.Time) error { w.deadline = d; return nil }
+
+func (w *stuckWriter) Write([]byte) (int, error) {
+	time.Sleep(time.Until(w.deadline))
+	return 0, context.DeadlineExceeded
+}
+
+func TestAClientThatReadsNothingIsDropped(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		r := httptest.NewRequest(http.MethodGet, "/events", nil).WithContext(t.Context())
+		r.Host = "localhost"
+		start := time.Now()
+		s.ServeHTTP(&stuckWriter{ResponseRecorder: *httptest.NewRecorder()}, r)
+		assert.Equal(t, slowest, time.Since(start))
+		assert.Zero(t, s.events.size())
+	})
+}

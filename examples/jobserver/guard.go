@@ -1,0 +1,147 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// guard is what every request passes before it is routed.
+func (s *server) guard(next http.Handler) http.Handler {
+	// A page of another site may have its visitor's browser send requests here: they change nothing.
+	crossOrigin := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		w := &responseWriter{ResponseWriter: out, request: r}
+		h := out.Header()
+		h["X-Content-Type-Options"] = noSniff
+		h["Content-Security-Policy"] = nothingMayLoad
+		h["Cache-Control"] = noStore
+		switch {
+		case !s.knowsHost(r.Host):
+			newProblem(http.StatusMisdirectedRequest, "this server is not called so; see -hosts").write(w)
+		case !isClean(r.URL.Path):
+			newProblem(http.StatusNotFound, "").write(w)
+		case crossOrigin.Check(r) != nil:
+			newProblem(http.StatusForbidden, "another site's page may not do this").write(w)
+		default:
+			next.ServeHTTP(w, r)
+		}
+		s.metrics.request(r, w.status, time.Since(start))
+		if s.log.Enabled(r.Context(), -4) {
+			s.log.Debug("request", "method", r.Method, "route", r.Pattern, "status", w.status,
+				"remote", r.RemoteAddr, "took", time.Since(start))
+		}
+	})
+}
+
+// Fields of each answer, as slices, which no answer changes.
+var (
+	noSniff        = []string{"nosniff"}
+	noStore        = []string{"no-store"}
+	nothingMayLoad = []string{"default-src 'none'; frame-ancestors 'none'"}
+)
+
+// isClean refuses what ServeMux would answer with a redirect.
+func isClean(p string) bool {
+	c := path.Clean(p)
+	return p == c || p == c+"/" && c != "/"
+}
+
+// knowsHost reports whether the server is called by that name. One on loopback is not called by
+// others: else a site could give its name this address, and its pages would be of our origin.
+func (s *server) knowsHost(hostport string) bool {
+	host := hostOf(hostport)
+	return isLocalName(host) || slices.Contains(s.opts.hosts, host) ||
+		strings.EqualFold(host, s.opts.addr) || !isLocalName(s.opts.addr)
+}
+
+func hostOf(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	return strings.ToLower(host)
+}
+
+func isLocalName(host string) bool {
+	if host == "localhost" || host == "127.0.0.1" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// admin lets a request through to a control route if it has the token or, if there is none to have,
+// comes from this machine.
+func (s *server) admin(h handler) handler {
+	want := sha256.Sum256([]byte(s.opts.token))
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if s.opts.token == "" {
+			if !isLocal(r) {
+				return newProblem(http.StatusForbidden, "control routes answer on loopback only; see -admin-token")
+			}
+			return h(w, r)
+		}
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		// Of the hashes, so that the time does not depend on the length either.
+		got := sha256.Sum256([]byte(token))
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="jobserver"`)
+			return newProblem(http.StatusUnauthorized, "control routes want the admin token")
+		}
+		return h(w, r)
+	}
+}
+
+// isLocal reports whether a request comes from this machine. What a proxy on it has passed on does not.
+func isLocal(r *http.Request) bool {
+	for _, field := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if _, ok := r.Header[field]; ok {
+			return false
+		}
+	}
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback() && isLocalName(hostOf(r.Host))
+}
+
+// A responseWriter knows the status that was sent, and gives the answers of ServeMux, which are text,
+// the form of all others.
+type responseWriter struct {
+	http.ResponseWriter
+	request *http.Request
+	status  int
+	mute    bool // the body is not ours
+}
+
+func (w *responseWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		if w.request.Pattern == "" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) &&
+			w.Header().Get("Content-Type") != "application/problem+json" {
+			newProblem(status, "").write(w.ResponseWriter)
+			w.mute = true
+			return
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.mute {
+		return len(p), nil
+	}
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
