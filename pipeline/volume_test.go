@@ -34,10 +34,10 @@ func TestManyItemsInSmallMemory(t *testing.T) {
 			before := runtime.NumGoroutine()
 			runtime.GC()
 			var first, most runtime.MemStats
-			count, sum, goroutines := 0, 0, 0
+			count, sum, goroutines := 0, int64(0), 0
 			for v, err := range f.All(t.Context()) {
 				require.NoError(t, err)
-				sum += v
+				sum += int64(v)
 				if count++; count%(n/50) != 0 {
 					continue
 				}
@@ -52,7 +52,7 @@ func TestManyItemsInSmallMemory(t *testing.T) {
 				}
 			}
 			assert.Equal(t, n, count)
-			assert.Equal(t, n*(n-1)/2, sum)
+			assert.Equal(t, int64(n)*(int64(n)-1)/2, sum)
 			assert.LessOrEqual(t, goroutines, before+1+3*4, "the source's, and the workers")
 			assert.Less(t, int64(most.HeapInuse)-int64(first.HeapInuse), int64(1<<20))
 			// An item of each is 80 bytes and more: one in a hundred would be seen.

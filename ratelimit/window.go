@@ -25,7 +25,7 @@ type Window struct {
 	// Guarded by the mutex of the line: what was let through, or is reserved, by
 	// time; those that do not count any more are dropped when something is added.
 	log   []past
-	total int // of the log
+	total int64 // of the log
 }
 
 type past struct {
@@ -39,7 +39,7 @@ func NewWindow(n int, per time.Duration) *Window {
 	if n < 1 {
 		panic("ratelimit: NewWindow: less than one event")
 	}
-	if n > maxBurst {
+	if int64(n) > maxBurst {
 		panic("ratelimit: NewWindow: more than 2^40 events")
 	}
 	if per <= 0 {
@@ -150,8 +150,8 @@ func (w *Window) due(now int64, ahead, n int) int64 {
 	now = max(now, w.last())
 	// The events in order are those of the log and then those to come, each of which is
 	// let through when the one that is w.n before it leaves the window.
-	index := int64(w.total) + int64(ahead) + int64(n)
-	rounds := (index - int64(w.total) + int64(w.n) - 1) / int64(w.n)
+	index := w.total + int64(ahead) + int64(n)
+	rounds := (index - w.total + int64(w.n) - 1) / int64(w.n)
 	index -= rounds * int64(w.n)
 	if index > 0 {
 		i := 0
@@ -198,10 +198,10 @@ func (w *Window) add(now, at int64, n int) {
 	}
 	old := w.counting(now)
 	for _, p := range w.log[:old] {
-		w.total -= p.n
+		w.total -= int64(p.n)
 	}
 	w.log = w.log[old:]
-	w.total += n
+	w.total += int64(n)
 	// Nearly always the last: a promise behind one who was let through late is the exception.
 	i := len(w.log)
 	for i > 0 && w.log[i-1].at > at {
@@ -220,7 +220,7 @@ func (w *Window) give(at int64, n int, _ []*Reservation) {
 		return
 	}
 	w.log[i].n -= n
-	w.total -= n
+	w.total -= int64(n)
 	if w.log[i].n == 0 {
 		w.log = append(w.log[:i], w.log[i+1:]...)
 	}
