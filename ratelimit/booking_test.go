@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,7 +175,7 @@ func TestProbeDoesNotWaitForCallsFromBefore(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		c := ratelimit.NewConcurrency(ratelimit.Between(1, 20), ratelimit.StartAt(20))
 		ctx, stop := context.WithCancel(t.Context())
-		served := 0
+		var served atomic.Int64
 		for range 20 {
 			go func() {
 				for {
@@ -185,7 +186,7 @@ func TestProbeDoesNotWaitForCallsFromBefore(t *testing.T) {
 					}
 					time.Sleep(50 * time.Millisecond)
 					p.Release(ratelimit.Success)
-					served++
+					served.Add(1)
 				}
 			}()
 		}
@@ -196,12 +197,12 @@ func TestProbeDoesNotWaitForCallsFromBefore(t *testing.T) {
 			require.NoError(t, err)
 			hung = append(hung, p)
 		}
-		before := served
+		before := served.Load()
 		time.Sleep(10 * time.Minute)
-		middle := served
-		assert.Greater(t, middle-before, 1000)
+		middle := served.Load()
+		assert.Greater(t, middle-before, int64(1000))
 		time.Sleep(10 * time.Minute)
-		assert.Greater(t, served-middle, 1000, "four calls that take for ever are no reason to serve nobody")
+		assert.Greater(t, served.Load()-middle, int64(1000), "four calls that take for ever are no reason to serve nobody")
 		stop()
 		for _, p := range hung {
 			p.Release(ratelimit.Ignore)
