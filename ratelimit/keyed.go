@@ -141,6 +141,12 @@ func (k *Keyed[K]) Refund(key K, n int) {
 	s.refund(key, hash, n)
 }
 
+// Limit returns the events per second that each key has.
+func (k *Keyed[K]) Limit() Limit { return k.limit }
+
+// Burst returns how many events of a key can happen at once.
+func (k *Keyed[K]) Burst() int { return k.burst }
+
 // Len returns how many keys it keeps, with those that it will forget when it next
 // needs the room. It is never above [MaxKeys].
 func (k *Keyed[K]) Len() int { return int(k.keys.Load()) }
