@@ -117,7 +117,7 @@ func (l *Limiter) Allow() bool {
 	if uint64(since) > uint64(b.reach) {
 		return l.allowLocked(since+b.base, 1)
 	}
-	now := since >> b.shift * b.mult
+	now := b.ticks(since)
 	for {
 		next := max(tat, now) + b.cost
 		if next-now > b.depth {
@@ -164,7 +164,7 @@ func (l *Limiter) allow(b *bucket, at int64, n int) bool {
 	if since > b.reach || since < 0 {
 		return l.allowLocked(at, n)
 	}
-	now := since >> b.shift * b.mult
+	now := b.ticks(since)
 	price := int64(n) * b.cost
 	for {
 		next := max(tat, now) + price

@@ -24,6 +24,7 @@ type meter struct {
 	depth     int64 // ticks that a full bucket is worth: burst * cost
 	mult      int64 // ticks for each step of the clock; 0: no time ever counts
 	shift     uint8 // a step of the clock is 1 << shift ns
+	plain     bool  // a tick is a nanosecond
 	reach     int64 // ns around the base of a bucket that ticks can say
 	burst     int64 // events, at most maxBurst
 	unlimited bool
@@ -58,6 +59,7 @@ func newMeter(limit Limit, burst int) meter {
 	} else {
 		m.roundUp(limit, p, q, exact)
 	}
+	m.plain = m.mult == 1 && m.shift == 0
 	m.depth = m.burst * m.cost
 	m.reach = math.MaxInt64
 	if steps := maxTicks / m.mult; steps <= math.MaxInt64>>m.shift {
@@ -149,7 +151,12 @@ func gcd(a, b uint64) uint64 {
 }
 
 // ticks returns the time in ticks; ns is within reach.
-func (m *meter) ticks(ns int64) int64 { return ns >> m.shift * m.mult }
+func (m *meter) ticks(ns int64) int64 {
+	if m.plain { // nothing waits for a branch that is foreseen, as it would for a product
+		return ns
+	}
+	return ns >> m.shift * m.mult
+}
 
 // after returns the least ns >= 0 that is at least so many ticks.
 func (m *meter) after(ticks int64) int64 {

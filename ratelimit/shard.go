@@ -81,7 +81,7 @@ func (s *shard[K]) allow(key K, hash uint64, at int64, n int) bool {
 	}
 	tat := c.tat
 	if since := at - s.base; tat != busy && uint64(since) <= uint64(m.reach) {
-		now := since >> m.shift * m.mult
+		now := m.ticks(since)
 		if next := max(tat, now) + int64(n)*m.cost; next-now <= m.depth {
 			c.tat = next
 			s.mu.Unlock()
