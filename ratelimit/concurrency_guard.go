@@ -6,8 +6,8 @@ import (
 )
 
 // Guard returns fn with c around it: each call has a permit of c, which is released with the
-// outcome that [Classify] tells from its error; a call that panics counts as [Ignore]. A nil
-// c or fn panics.
+// outcome that [Classify] tells from its error; a call that panics counts as [Ignore], as one
+// does whose outcome is none, which is a panic as well. A nil c or fn panics.
 //
 //	fetch := ratelimit.Guard(limit, fetchPage)
 //	pages := pipeline.Map(urls, fetch.Call, pipeline.Workers(100), pipeline.Limit(fetch))
@@ -56,7 +56,11 @@ func (g *Guarded[In, Out]) Call(ctx context.Context, in In) (out Out, err error)
 	outcome := Ignore
 	defer func() { permit.Release(outcome) }()
 	out, err = g.fn(ctx, in)
-	outcome = g.c.classify(err)
+	told := g.c.classify(err)
+	if int(told) >= outcomes {
+		panic("ratelimit: Guarded.Call: Classify told an unknown outcome")
+	}
+	outcome = told
 	return out, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,6 +159,51 @@ func TestGuardedReleasesWhateverTheFunctionDoes(t *testing.T) {
 			assert.Equal(t, test.want.Dropped, got.Dropped-before.Dropped)
 		})
 	}
+}
+
+// The function of the user has a bug; the permit comes back nevertheless.
+func TestGuardedReleasesIfClassifyTellsNoOutcome(t *testing.T) {
+	c := ratelimit.NewConcurrency(ratelimit.Classify(func(error) ratelimit.Outcome { return 7 }))
+	g := ratelimit.Guard(c, func(context.Context, int) (int, error) { return 1, nil })
+	assert.PanicsWithValue(t, "ratelimit: Guarded.Call: Classify told an unknown outcome", func() { _, _ = g.Call(t.Context(), 1) })
+	got := c.Snapshot()
+	assert.Zero(t, got.InFlight)
+	assert.Equal(t, uint64(1), got.Ignored)
+}
+
+// Callers that race, some of which have no Wait before their Call, or no Call after their Wait.
+func TestGuardedUnderRaces(t *testing.T) {
+	const limit = 3
+	c := fixed(limit)
+	var running, calls atomic.Int64
+	g := ratelimit.Guard(c, func(context.Context, int) (int, error) {
+		if n := running.Add(1); n > limit {
+			assert.Fail(t, "too many at once", "%d", n)
+		}
+		runtime.Gosched()
+		running.Add(-1)
+		return 0, nil
+	})
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if (worker+i)%3 > 0 {
+					assert.NoError(t, g.Wait(ctx))
+				}
+				if (worker+i)%3 < 2 {
+					_, err := g.Call(ctx, i)
+					assert.NoError(t, err)
+					calls.Add(1)
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	assert.Eventually(t, func() bool { return c.InFlight() == 0 }, time.Minute, time.Millisecond, "the last contexts have ended")
+	assert.Equal(t, uint64(calls.Load()), c.Snapshot().Success)
 }
 
 func TestGuardRefusesNil(t *testing.T) {

@@ -148,6 +148,29 @@ func TestMultiCancelAndPause(t *testing.T) {
 	})
 }
 
+// What one who waits was offered is gone when it comes to take it: it is offered again.
+func TestMultiWaitIsOfferedAgain(t *testing.T) {
+	for range 50 { // which goroutine runs first at an instant is not said
+		testkit.Bubble(t, func(t *testing.T) {
+			a, b := ratelimit.NewLimiter(1, 1), ratelimit.NewLimiter(1000, 1)
+			m := ratelimit.Multi(a, b)
+			require.True(t, m.Allow())
+			q := newQueue(t)
+			q.wait("first", func() error { return m.Wait(t.Context()) })
+			q.wait("second", func() error { return m.Wait(t.Context()) })
+			time.Sleep(time.Second)
+			taken := a.Tokens() < 1 // first has come before
+			a.Settle(0, 1)
+			time.Sleep(time.Minute)
+			want := []string{"first 2s", "second 3s"}
+			if taken {
+				want = []string{"first 1s", "second 3s"}
+			}
+			assert.Equal(t, want, q.served())
+		})
+	}
+}
+
 func TestMultiBadArguments(t *testing.T) {
 	assert.PanicsWithValue(t, "ratelimit: Multi: no limits", func() { ratelimit.Multi() })
 	assert.PanicsWithValue(t, "ratelimit: Multi: nil limit", func() { ratelimit.Multi(nil) })
