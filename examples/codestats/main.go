@@ -23,6 +23,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -116,7 +117,7 @@ func (o options) printPlan(ctx context.Context, stdout, stderr io.Writer) int {
 // written writes text to stdout and reports whether that went well.
 func written(text *bytes.Buffer, stdout, stderr io.Writer) bool {
 	_, err := text.WriteTo(stdout)
-	if err != nil && !closedPipe(err) {
+	if err != nil && !show.ClosedPipe(err) {
 		complain(stderr, "write: "+err.Error())
 		return false
 	}
@@ -138,7 +139,7 @@ func (o options) publish(rep report, interrupted bool, stdout, stderr io.Writer)
 
 	switch {
 	case rep.Partial:
-		complain(stderr, fmt.Sprintf("interrupted; %s files were measured until then", commas(rep.Totals.Files)))
+		complain(stderr, fmt.Sprintf("interrupted; %s files were measured until then", show.Commas(rep.Totals.Files)))
 		return exitInterrupted
 	case interrupted:
 		complain(stderr, "interrupted; all files were measured, but not compared to the end")

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/internal/testkit"
 )
 
@@ -127,7 +128,7 @@ func TestTroubleIsNamedAndTheRestIsDone(t *testing.T) {
 func TestManyProblemsAreCounted(t *testing.T) {
 	files := fstest.MapFS{"good.go": file("package a\n")}
 	for i := range maxMessages + 1234 {
-		files["bad/"+commas(i)+".go"] = file("broken")
+		files["bad/"+show.Commas(i)+".go"] = file("broken")
 	}
 	got := execute(t.Context(), files, options{}, false)
 	assert.Equal(t, exitOK, got.status)
@@ -222,7 +223,7 @@ func TestInterrupted(t *testing.T) {
 			testkit.Bubble(t, func(t *testing.T) {
 				files := fstest.MapFS{}
 				for i := range 2000 {
-					files["p/"+commas(i)+".go"] = file("package p\n")
+					files["p/"+show.Commas(i)+".go"] = file("package p\n")
 				}
 				slow := hookFS{files, func(name string) error {
 					if strings.HasSuffix(name, ".go") {
@@ -402,7 +403,7 @@ func TestFailuresOfTheEndAreNone(t *testing.T) {
 func TestTop(t *testing.T) {
 	files := fstest.MapFS{}
 	for i := range 30 {
-		files["p"+commas(i)+"/a.go"] = file("package p\n" + strings.Repeat("\n", i))
+		files["p"+show.Commas(i)+"/a.go"] = file("package p\n" + strings.Repeat("\n", i))
 	}
 	got := execute(t.Context(), files, options{top: 2}, false)
 	assert.Regexp(t, `(?m)^p29 +1 +30 .*\np28 +1 +29 .*\n\.\.\. 28 more \(-top 0 shows all\)\ntotal \(30\) +30 +465 `, got.stdout)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 const usage = `usage: codestats [flags] [folder]
@@ -101,7 +103,7 @@ func standardLibrary(ctx context.Context) (root, title string, err error) {
 func checkFolder(root string) error {
 	info, err := os.Stat(root)
 	if err != nil {
-		return fmt.Errorf("%s: %w", root, reason(err))
+		return fmt.Errorf("%s: %w", root, show.Reason(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s: not a folder", root)

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"go/scanner"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"sync"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 	"github.com/millstream-go/millstream/result"
 )
@@ -56,7 +56,7 @@ func (p *problems) add(name, stage string, err error) {
 		}
 	} else if _, ok := errors.AsType[*folderError](err); ok {
 		p.counts.Folders++
-		why = reason(err).Error()
+		why = show.Reason(err).Error()
 	} else if broken, ok := errors.AsType[scanner.ErrorList](err); ok && len(broken) > 0 {
 		p.counts.Broken++
 		where = fmt.Sprintf("%s:%d:%d", where, broken[0].Pos.Line, broken[0].Pos.Column)
@@ -68,7 +68,7 @@ func (p *problems) add(name, stage string, err error) {
 		p.counts.TooLarge++
 	} else {
 		p.counts.Unreadable++
-		why = reason(err).Error()
+		why = show.Reason(err).Error()
 	}
 
 	if p.said == maxMessages {
@@ -82,19 +82,11 @@ func (p *problems) add(name, stage string, err error) {
 // close says how many problems were not named.
 func (p *problems) close() {
 	if p.unsaid > 0 {
-		complain(p.out, fmt.Sprintf("and %s more that could not be measured", commas(p.unsaid)))
+		complain(p.out, fmt.Sprintf("and %s more that could not be measured", show.Commas(p.unsaid)))
 	}
-}
-
-// reason takes the path out of an error that is about to be printed beside it.
-func reason(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // complain prints a message as one line.
 func complain(w io.Writer, message string) {
-	_, _ = fmt.Fprintln(w, "codestats: "+printable(message))
+	show.Complain(w, "codestats", message)
 }

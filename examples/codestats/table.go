@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 // writeTables writes the report for people.
@@ -15,10 +16,10 @@ func (r report) writeTables(w *bytes.Buffer) {
 		fmt.Fprint(w, "PARTIAL: interrupted before all files were measured\n\n")
 	}
 	fmt.Fprintf(w, "%s: %s files, %s lines in %s with %d workers per stage\n\n",
-		printable(r.title), commas(r.Totals.Files), commas(r.Totals.Lines), short(r.Elapsed), r.Workers)
-	r.packageTable().writeTo(w)
+		show.Printable(r.title), show.Commas(r.Totals.Files), show.Commas(r.Totals.Lines), show.Short(r.Elapsed), r.Workers)
+	r.packageTable().Fprint(w)
 	if f := r.Totals.Longest; f.Lines > 0 {
-		fmt.Fprintf(w, "\nlongest function: %s, %s lines, %s\n", f.Name, commas(f.Lines), printable(fmt.Sprintf("%s:%d", f.File, f.Line)))
+		fmt.Fprintf(w, "\nlongest function: %s, %s lines, %s\n", f.Name, show.Commas(f.Lines), show.Printable(fmt.Sprintf("%s:%d", f.File, f.Line)))
 	}
 	if r.LeftOut.none() {
 		fmt.Fprint(w, "left out: nothing\n")
@@ -28,7 +29,7 @@ func (r report) writeTables(w *bytes.Buffer) {
 
 	fmt.Fprintf(w, "\n%v\n", r.Pipeline)
 	fmt.Fprintf(w, "\na file: inside the stages p50 %s, p99 %s; waiting between them p50 %s, p99 %s\n",
-		short(r.Flow.Run.P50), short(r.Flow.Run.P99), short(r.Flow.Wait.P50), short(r.Flow.Wait.P99))
+		show.Short(r.Flow.Run.P50), show.Short(r.Flow.Run.P99), show.Short(r.Flow.Wait.P50), show.Short(r.Flow.Wait.P99))
 
 	if c := r.Compare; c != nil {
 		same := "both gave the same totals"
@@ -36,22 +37,22 @@ func (r report) writeTables(w *bytes.Buffer) {
 			same = "THE TOTALS DIFFER"
 		}
 		fmt.Fprintf(w, "\nplain loop %s, pipeline %s: speed-up %.2f, best of %d; %s\n",
-			short(c.Plain), short(c.Pipeline), c.Speedup, c.Rounds, same)
+			show.Short(c.Plain), show.Short(c.Pipeline), c.Speedup, c.Rounds, same)
 	}
 }
 
-func (r report) packageTable() *table {
-	t := newTable("package", ">files", ">lines", ">functions", "longest function", ">its lines", "at", ">time")
+func (r report) packageTable() *show.Table {
+	t := show.NewTable("package", ">files", ">lines", ">functions", "longest function", ">its lines", "at", ">time")
 	for _, p := range r.Packages {
-		t.add(p.Path, commas(p.Files), commas(p.Lines), commas(p.Functions),
-			cmp.Or(p.Longest.Name, "-"), commas(p.Longest.Lines), p.Longest.place(), short(p.Run))
+		t.Add(p.Path, show.Commas(p.Files), show.Commas(p.Lines), show.Commas(p.Functions),
+			cmp.Or(p.Longest.Name, "-"), show.Commas(p.Longest.Lines), p.Longest.place(), show.Short(p.Run))
 	}
 	if more := r.Totals.Packages - len(r.Packages); more > 0 {
-		t.add(fmt.Sprintf("... %s more (-top 0 shows all)", commas(more)))
+		t.Add(fmt.Sprintf("... %s more (-top 0 shows all)", show.Commas(more)))
 	}
 	sum := r.Totals
-	t.add(fmt.Sprintf("total (%s)", commas(sum.Packages)),
-		commas(sum.Files), commas(sum.Lines), commas(sum.Functions), "", "", "", short(sum.Run))
+	t.Add(fmt.Sprintf("total (%s)", show.Commas(sum.Packages)),
+		show.Commas(sum.Files), show.Commas(sum.Lines), show.Commas(sum.Functions), "", "", "", show.Short(sum.Run))
 	return t
 }
 
@@ -77,58 +78,8 @@ func (l leftOut) String() string {
 		{"unreadable folders", l.Folders},
 	} {
 		if kind.n > 0 {
-			parts = append(parts, kind.name+" "+commas(kind.n))
+			parts = append(parts, kind.name+" "+show.Commas(kind.n))
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// A table is text in columns.
-type table struct {
-	right []bool
-	rows  [][]string
-}
-
-// newTable returns a table with that header. A > aligns a column to the right.
-func newTable(header ...string) *table {
-	t := &table{}
-	for i, h := range header {
-		name, right := strings.CutPrefix(h, ">")
-		header[i] = name
-		t.right = append(t.right, right)
-	}
-	t.add(header...)
-	return t
-}
-
-// add adds a row. One with fewer cells than the header is text across the columns.
-func (t *table) add(cells ...string) {
-	for i, c := range cells {
-		cells[i] = printable(c)
-	}
-	t.rows = append(t.rows, cells)
-}
-
-func (t *table) writeTo(w *bytes.Buffer) {
-	widths := make([]int, len(t.right))
-	for _, row := range t.rows {
-		if len(row) < len(widths) {
-			continue
-		}
-		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
-	}
-	for _, row := range t.rows {
-		var line strings.Builder
-		for i, c := range row {
-			pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(c)))
-			if t.right[i] {
-				line.WriteString(pad + c + "  ")
-			} else {
-				line.WriteString(c + pad + "  ")
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -118,7 +119,7 @@ const maxWorkers = 10_000
 func (s *session) resize(arg string) error {
 	n, err := strconv.Atoi(arg)
 	if err != nil || n < 0 || n > maxWorkers {
-		return fmt.Errorf("want a number from 0 to %s, not %q", commas(maxWorkers), arg)
+		return fmt.Errorf("want a number from 0 to %s, not %q", show.Commas(maxWorkers), arg)
 	}
 	if err := s.pool.Resize(n); err != nil {
 		return err
@@ -171,7 +172,7 @@ func (s *session) tellJobs() {
 			took = j.Timing.Run
 		}
 		n++
-		s.tell(fmt.Sprintf("job %d: %s for %s: %s", j.ID, j.Status, short(took), s.book.task(j.ID).text))
+		s.tell(fmt.Sprintf("job %d: %s for %s: %s", j.ID, j.Status, show.Short(took), s.book.task(j.ID).text))
 	}
 	if waiting, _ := s.intake.counts(); waiting > 0 {
 		s.tell(plural(waiting, "task") + " in front of the queue")

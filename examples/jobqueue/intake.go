@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 // An intake hands tasks to the pool in their order, and does not hold up who reads
@@ -167,7 +169,7 @@ func readLines(r io.Reader, each func(line string, err error) bool) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return reason(err)
+			return show.Reason(err)
 		case !long && !each(line, nil):
 			return nil
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -34,15 +35,15 @@ func (o observer) text(e pool.Event) (text string, urgent bool) {
 		delete(o.halted, e.Worker) // it was kept by a Resize; there is no event of that
 		return fmt.Sprintf("%sstarted on worker %d", job, e.Worker), false
 	case pool.JobRetried:
-		return fmt.Sprintf("%scall %d failed, again in %s: %v", job, e.Attempt, short(e.Wait), e.Err), true
+		return fmt.Sprintf("%scall %d failed, again in %s: %v", job, e.Attempt, show.Short(e.Wait), e.Err), true
 	case pool.JobFinished:
 		switch {
 		case e.Status == result.Succeeded:
-			return fmt.Sprintf("%ssucceeded in %s", job, short(e.Run)), false
+			return fmt.Sprintf("%ssucceeded in %s", job, show.Short(e.Run)), false
 		case e.Attempt == 0:
 			return fmt.Sprintf("%s%v", job, e.Err), true
 		default:
-			return fmt.Sprintf("%s%s after %s: %v", job, e.Status, short(e.Run), e.Err), true
+			return fmt.Sprintf("%s%s after %s: %v", job, e.Status, show.Short(e.Run), e.Err), true
 		}
 	case pool.JobDropped:
 		return job + "dropped to make room", true

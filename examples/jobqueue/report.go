@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -122,7 +123,7 @@ func (s *session) publish(err error) int {
 	} else {
 		r.writeTable(&text)
 	}
-	if _, err := text.WriteTo(s.stdout); err != nil && !closedPipe(err) {
+	if _, err := text.WriteTo(s.stdout); err != nil && !show.ClosedPipe(err) {
 		complain(s.stderr, "write: "+err.Error())
 		return exitFailed
 	}
@@ -146,20 +147,20 @@ func (r report) writeJSON(w *bytes.Buffer) {
 // writeTable writes the report for people.
 func (r report) writeTable(w *bytes.Buffer) {
 	if len(r.Jobs) > 0 {
-		t := newTable(">id", "task", "status", ">worker", ">attempts", ">wait", ">run", "result or error")
+		t := show.NewTable(">id", "task", "status", ">worker", ">attempts", ">wait", ">run", "result or error")
 		for _, j := range r.Jobs {
 			worker, run := "-", "-"
 			if j.Attempts > 0 {
-				worker, run = strconv.Itoa(j.Worker), short(j.Run)
+				worker, run = strconv.Itoa(j.Worker), show.Short(j.Run)
 			}
-			t.add(strconv.FormatUint(j.ID, 10), j.Task, j.Status.String(), worker,
-				strconv.Itoa(j.Attempts), short(j.Wait), run, j.Result+j.Error)
+			t.Add(strconv.FormatUint(j.ID, 10), j.Task, j.Status.String(), worker,
+				strconv.Itoa(j.Attempts), show.Short(j.Wait), run, j.Result+j.Error)
 		}
-		t.writeTo(w)
+		t.Fprint(w)
 		fmt.Fprintln(w)
 	}
 
-	parts := []string{fmt.Sprintf("%s in %s: succeeded %s", plural(len(r.Jobs), "job"), short(r.Elapsed), commas(int(r.Succeeded)))}
+	parts := []string{fmt.Sprintf("%s in %s: succeeded %s", plural(len(r.Jobs), "job"), show.Short(r.Elapsed), show.Commas(int(r.Succeeded)))}
 	for _, kind := range []struct {
 		name string
 		n    int
@@ -173,7 +174,7 @@ func (r report) writeTable(w *bytes.Buffer) {
 		{"bad lines", r.BadLines},
 	} {
 		if kind.n > 0 {
-			parts = append(parts, kind.name+" "+commas(kind.n))
+			parts = append(parts, kind.name+" "+show.Commas(kind.n))
 		}
 	}
 	fmt.Fprintln(w, strings.Join(parts, ", "))
@@ -186,5 +187,5 @@ func (r report) writeTable(w *bytes.Buffer) {
 }
 
 func (q quantiles) String() string {
-	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, max %s", short(q.P50), short(q.P90), short(q.P99), short(q.Max))
+	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, max %s", show.Short(q.P50), show.Short(q.P90), show.Short(q.P99), show.Short(q.Max))
 }

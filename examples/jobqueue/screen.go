@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pool"
 )
 
@@ -149,7 +150,7 @@ func (s *screen) wipe(out *bytes.Buffer) {
 func (s *screen) block(out *bytes.Buffer) {
 	out.WriteString(wrapOff)
 	for _, line := range s.lines {
-		out.WriteString(printable(line) + clearLine + "\n")
+		out.WriteString(show.Printable(line) + clearLine + "\n")
 	}
 	out.WriteString(wrapOn)
 }
@@ -176,12 +177,12 @@ func (s *session) summary(stats pool.Stats) string {
 	parts := []string{fmt.Sprintf("queued %d of %d", stats.Queued, stats.Capacity)}
 	add := func(n int, what string) {
 		if n > 0 {
-			parts = append(parts, what+" "+commas(n))
+			parts = append(parts, what+" "+show.Commas(n))
 		}
 	}
 	waiting, _ := s.intake.counts()
 	add(waiting, "in front of the queue")
-	parts = append(parts, fmt.Sprintf("running %d", stats.Running), fmt.Sprintf("succeeded %s", commas(int(stats.Succeeded))))
+	parts = append(parts, fmt.Sprintf("running %d", stats.Running), fmt.Sprintf("succeeded %s", show.Commas(int(stats.Succeeded))))
 	add(int(stats.Failed+stats.Panicked), "failed")
 	add(int(stats.Canceled), "canceled")
 	add(int(stats.Dropped), "dropped")

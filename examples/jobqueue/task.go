@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pool"
 )
 
@@ -98,7 +99,7 @@ func do(ctx context.Context, t task) (string, error) {
 		if err := copyFile(ctx, &n, t.file); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("lines %s, words %s, bytes %s", commas(n.lines), commas(n.words), commas(n.bytes)), nil
+		return fmt.Sprintf("lines %s, words %s, bytes %s", show.Commas(n.lines), show.Commas(n.words), show.Commas(n.bytes)), nil
 	default:
 		timer := time.NewTimer(t.time)
 		defer timer.Stop()
@@ -134,9 +135,9 @@ func copyFile(ctx context.Context, w io.Writer, name string) error {
 // once marks what another call would not change either.
 func once(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, errNotRegular) {
-		return pool.Permanent(reason(err))
+		return pool.Permanent(show.Reason(err))
 	}
-	return reason(err)
+	return show.Reason(err)
 }
 
 // chunk is how much is read between two looks at the context.
@@ -157,7 +158,7 @@ func copyAll(ctx context.Context, w io.Writer, r io.Reader) error {
 			return nil
 		}
 		if err != nil {
-			return reason(err)
+			return show.Reason(err)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 const (
@@ -20,8 +22,8 @@ func (r report) writeTables(w *bytes.Buffer) {
 	if r.Partial {
 		fmt.Fprint(w, "PARTIAL: not the whole log was read\n\n")
 	}
-	fmt.Fprintf(w, "%s: %s lines in %s with %d workers, %s a second\n\n", printable(r.Log), commas(r.Lines),
-		short(r.Elapsed), r.Workers, commas(int(float64(r.Lines)/max(r.Elapsed.Seconds(), 1e-9))))
+	fmt.Fprintf(w, "%s: %s lines in %s with %d workers, %s a second\n\n", show.Printable(r.Log), show.Commas(r.Lines),
+		show.Short(r.Elapsed), r.Workers, show.Commas(int(float64(r.Lines)/max(r.Elapsed.Seconds(), 1e-9))))
 	r.writeFindings(w)
 
 	fmt.Fprintf(w, "\n%s\n", r.Flow)
@@ -31,25 +33,25 @@ func (r report) writeTables(w *bytes.Buffer) {
 			same = "THE ANSWERS DIFFER"
 		}
 		fmt.Fprintf(w, "\nplain loop %s, pipeline %s: speed-up %.2f, best of %d; %s\n",
-			short(c.Plain), short(c.Pipeline), c.Speedup, c.Rounds, same)
+			show.Short(c.Plain), show.Short(c.Pipeline), c.Speedup, c.Rounds, same)
 	}
 }
 
 // writeFindings writes what the log says: the same log gives the same text.
 func (r report) writeFindings(w *bytes.Buffer) {
-	r.timeTable().writeTo(w)
+	r.timeTable().Fprint(w)
 	columns, width := together(r.windows, r.Window, sparkWidth)
 	fmt.Fprintf(w, "\nrequests  %s\nerrors    %s  from 0 to the most, %s a column\n",
 		sparkline(columns, width, (*window).requests), sparkline(columns, width, (*window).errors), brief(width))
 
 	if worst := r.worst(); len(worst) > 0 {
-		t := newTable("worst windows", ">requests", ">errors", ">share", ">p50", ">p99", ">max")
+		t := show.NewTable("worst windows", ">requests", ">errors", ">share", ">p50", ">p99", ">max")
 		for _, x := range worst {
-			t.add(x.Start.Format(stamp), commas(int(x.Requests)), commas(int(x.Errors)),
-				percent(x.Errors, x.Requests), short(x.P50), short(x.P99), short(x.Max))
+			t.Add(x.Start.Format(stamp), show.Commas(int(x.Requests)), show.Commas(int(x.Errors)),
+				percent(x.Errors, x.Requests), show.Short(x.P50), show.Short(x.P99), show.Short(x.Max))
 		}
 		fmt.Fprintln(w)
-		t.writeTo(w)
+		t.Fprint(w)
 	}
 	r.Requests.write(w, "request", r.Totals.Requests)
 	r.Clients.write(w, "client", r.Totals.Requests)
@@ -57,44 +59,45 @@ func (r report) writeFindings(w *bytes.Buffer) {
 	var classes, reasons []string
 	for _, name := range classNames {
 		if n := r.Classes[name]; n > 0 {
-			classes = append(classes, fmt.Sprintf("%s %s (%s)", name, commas(int(n)), percent(n, r.Totals.Requests)))
+			classes = append(classes, fmt.Sprintf("%s %s (%s)", name, show.Commas(int(n)), percent(n, r.Totals.Requests)))
 		}
 	}
 	fmt.Fprintf(w, "\nstatus: %s\n", strings.Join(classes, ", "))
 	for why, n := range r.Malformed.Why {
-		reasons = append(reasons, why+" "+commas(n))
+		reasons = append(reasons, why+" "+show.Commas(n))
 	}
 	slices.Sort(reasons)
 	fmt.Fprintf(w, "malformed lines: %s\n", cmp.Or(strings.Join(reasons, ", "), "none"))
 	for _, m := range r.Malformed.First {
-		fmt.Fprintf(w, "  line %s: %s: %s\n", commas(m.Line), m.Error, printable(m.Text))
+		fmt.Fprintf(w, "  line %s: %s: %s\n", show.Commas(m.Line), m.Error, show.Printable(m.Text))
 	}
 	if more := r.Malformed.Lines - len(r.Malformed.First); more > 0 {
-		fmt.Fprintf(w, "  ... %s more\n", commas(more))
+		fmt.Fprintf(w, "  ... %s more\n", show.Commas(more))
 	}
 }
 
 const stamp = "2006-01-02 15:04:05"
 
 // timeTable shows the log by time, in rows of several windows.
-func (r report) timeTable() *table {
+func (r report) timeTable() *show.Table {
 	rows, width := together(r.windows, r.Window, chartRows)
 	most := uint64(1)
 	for _, w := range rows {
 		most = max(most, w.requests())
 	}
-	t := newTable("each "+brief(width)+" from", ">requests", ">errors", ">share", ">sent", ">p50", ">p99", "requests, and of these errors")
+	t := show.NewTable("each "+brief(width)+" from", ">requests", ">errors", ">share", ">sent", ">p50", ">p99", "requests, and of these errors")
 	for _, w := range rows {
-		t.addWindow(w, w.row().Start.Format(stamp), bar(w.requests(), w.errors(), most))
+		addWindow(t, w, w.row().Start.Format(stamp), bar(w.requests(), w.errors(), most))
 	}
-	t.addWindow(sumOf(r.windows), "all", "")
+	addWindow(t, sumOf(r.windows), "all", "")
 	return t
 }
 
-func (t *table) addWindow(w *window, name, chart string) {
+// addWindow adds a row.
+func addWindow(t *show.Table, w *window, name, chart string) {
 	x := w.row()
-	t.add(name, commas(int(x.Requests)), commas(int(x.Errors)), percent(x.Errors, x.Requests), size(x.Bytes),
-		short(x.P50), short(x.P99), chart)
+	t.Add(name, show.Commas(int(x.Requests)), show.Commas(int(x.Errors)), percent(x.Errors, x.Requests), show.Size(x.Bytes),
+		show.Short(x.P50), show.Short(x.P99), chart)
 }
 
 // together merges windows that follow each other, so that there are at most so many of
@@ -163,17 +166,17 @@ func (k ranking) write(w *bytes.Buffer, what string, all uint64) {
 	if len(k.Top) == 0 {
 		return
 	}
-	t := newTable(what, ">requests", ">share")
+	t := show.NewTable(what, ">requests", ">share")
 	for _, one := range k.Top {
-		t.add(one.Key, commas(int(one.Count)), percent(one.Count, all))
+		t.Add(one.Key, show.Commas(int(one.Count)), percent(one.Count, all))
 	}
 	if more := k.Different - len(k.Top); more > 0 || k.Others > 0 {
 		atLeast := ""
 		if k.Others > 0 {
 			atLeast = "more than "
 		}
-		t.add(fmt.Sprintf("... %s%s others (-top shows more)", atLeast, commas(more)))
+		t.Add(fmt.Sprintf("... %s%s others (-top shows more)", atLeast, show.Commas(more)))
 	}
 	fmt.Fprintln(w)
-	t.writeTo(w)
+	t.Fprint(w)
 }

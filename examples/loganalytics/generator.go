@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -36,10 +37,10 @@ func drawInto(ctx context.Context, w io.Writer, o options, opts ...pipeline.RunO
 		}
 		n, err := out.Write(text)
 		if size += int64(n); err != nil {
-			return 0, reason(err)
+			return 0, show.Reason(err)
 		}
 	}
-	return size, reason(out.Flush())
+	return size, show.Reason(out.Flush())
 }
 
 func upTo(n int) iter.Seq[int] {

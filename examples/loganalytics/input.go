@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 // An input is the log. It can be read again unless it is standard input.
@@ -30,12 +32,12 @@ func openInput(ctx context.Context, o options, stdin io.Reader, bar *progress) (
 	}
 	f, err := os.Open(o.file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.file, reason(err))
+		return nil, fmt.Errorf("%s: %w", o.file, show.Reason(err))
 	}
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		err = reason(err)
+		err = show.Reason(err)
 	case info.Mode().IsRegular():
 		return &input{file: f, size: info.Size()}, nil
 	case info.IsDir():
@@ -60,7 +62,7 @@ func drawnInput(ctx context.Context, o options, bar *progress) (*input, error) {
 	}
 	if err != nil {
 		if o.keep != "" {
-			err = fmt.Errorf("-keep %s: %w", o.keep, reason(err))
+			err = fmt.Errorf("-keep %s: %w", o.keep, show.Reason(err))
 		}
 		return nil, err
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -117,7 +118,7 @@ func (o options) publish(rep report, failed error, interrupted bool, c console) 
 	case rep.Totals.Requests > 0:
 		rep.writeTables(&text)
 	}
-	if _, err := text.WriteTo(c.stdout); err != nil && !closedPipe(err) {
+	if _, err := text.WriteTo(c.stdout); err != nil && !show.ClosedPipe(err) {
 		complain(c.stderr, "write: "+err.Error())
 		return exitFailed
 	}
@@ -127,7 +128,7 @@ func (o options) publish(rep report, failed error, interrupted bool, c console) 
 		complain(c.stderr, o.title+": "+failed.Error())
 		return exitFailed
 	case rep.Partial:
-		complain(c.stderr, fmt.Sprintf("interrupted; %s lines were read until then", commas(rep.Lines)))
+		complain(c.stderr, fmt.Sprintf("interrupted; %s lines were read until then", show.Commas(rep.Lines)))
 		return exitInterrupted
 	case interrupted:
 		complain(c.stderr, "interrupted; the whole log was read, but not compared to the end")
@@ -136,7 +137,7 @@ func (o options) publish(rep report, failed error, interrupted bool, c console) 
 		complain(c.stderr, o.title+": no lines")
 		return exitFailed
 	case rep.Totals.Requests == 0:
-		complain(c.stderr, fmt.Sprintf("%s: none of %s lines is one of an access log", o.title, commas(rep.Lines)))
+		complain(c.stderr, fmt.Sprintf("%s: none of %s lines is one of an access log", o.title, show.Commas(rep.Lines)))
 		return exitFailed
 	case rep.Compare != nil && !rep.Compare.Same:
 		complain(c.stderr, "the plain loop and the pipeline counted differently; did the file change meanwhile?")
@@ -147,5 +148,5 @@ func (o options) publish(rep report, failed error, interrupted bool, c console) 
 
 // complain prints a message as one line.
 func complain(w io.Writer, message string) {
-	_, _ = fmt.Fprintln(w, "loganalytics: "+printable(message))
+	show.Complain(w, "loganalytics", message)
 }

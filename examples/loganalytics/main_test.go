@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/internal/testkit"
 )
 
@@ -139,7 +140,7 @@ func TestJSONOfNothing(t *testing.T) {
 func TestMalformedLines(t *testing.T) {
 	lines := strings.Repeat(good+"\n", 1000)
 	for i := range maxMessages + 1234 {
-		lines += "esc\x1b[31m " + commas(i) + " " + strings.Repeat("x", 100) + "\n" + good + "\n"
+		lines += "esc\x1b[31m " + show.Commas(i) + " " + strings.Repeat("x", 100) + "\n" + good + "\n"
 	}
 	for _, batch := range []string{"1", "7", "65536"} {
 		got := execute(t.Context(), strings.NewReader(lines), false, "-batch", batch, "-")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -169,7 +170,7 @@ func (a *analysis) keep(w *window) bool {
 		return true
 	}
 	if len(a.windows) == maxWindows {
-		a.fail(fmt.Errorf("more than %s windows of %s; choose a longer -window", commas(maxWindows), brief(a.window)))
+		a.fail(fmt.Errorf("more than %s windows of %s; choose a longer -window", show.Commas(maxWindows), brief(a.window)))
 		return false
 	}
 	a.windows[w.start] = w
@@ -185,10 +186,10 @@ func (a *analysis) fail(err error) {
 		err = e.Err
 	}
 	if errors.Is(err, bufio.ErrTooLong) {
-		err = fmt.Errorf("line %s is longer than 1 MiB", commas(a.linesRead+1))
+		err = fmt.Errorf("line %s is longer than 1 MiB", show.Commas(a.linesRead+1))
 	}
 	if a.failed == nil {
-		a.failed = reason(err)
+		a.failed = show.Reason(err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -43,7 +44,7 @@ func (p *progress) drawing(o options) []pipeline.RunOption {
 	}
 	return []pipeline.RunOption{pipeline.Progress(func(s pipeline.Snapshot) {
 		written := s.Stages[len(s.Stages)-1].In
-		p.say(fmt.Sprintf("drawing %s lines: %d%%", commas(o.lines), 100*written/minutes))
+		p.say(fmt.Sprintf("drawing %s lines: %d%%", show.Commas(o.lines), 100*written/minutes))
 	}, often)}
 }
 
@@ -54,7 +55,7 @@ func (p *progress) reading(from *input) []pipeline.RunOption {
 	}
 	return []pipeline.RunOption{pipeline.Progress(func(s pipeline.Snapshot) {
 		lines := s.Stages[0].Out
-		text := fmt.Sprintf("%s lines, %s/s", commas(int(lines)), commas(int(float64(lines)/max(s.Elapsed.Seconds(), 1e-3))))
+		text := fmt.Sprintf("%s lines, %s/s", show.Commas(int(lines)), show.Commas(int(float64(lines)/max(s.Elapsed.Seconds(), 1e-3))))
 		if from.size > 0 {
 			text += fmt.Sprintf(", %d%%", 100*from.read.Load()/from.size)
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 // A tally is a batch of lines, added up.
@@ -165,6 +167,6 @@ func (m *malformed) add(index int, text string, err error) {
 // close says how many lines were not shown.
 func (m *malformed) close() {
 	if more := m.count - len(m.first); more > 0 {
-		complain(m.out, fmt.Sprintf("and %s more malformed lines", commas(more)))
+		complain(m.out, fmt.Sprintf("and %s more malformed lines", show.Commas(more)))
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -144,7 +145,7 @@ func prepareGallery(o *options) (*gallery, error) {
 	}
 	g, err := openGallery(o.out)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.out, reason(err))
+		return nil, fmt.Errorf("%s: %w", o.out, show.Reason(err))
 	}
 	if err := g.claim(o.force); err != nil {
 		g.close()
@@ -205,7 +206,7 @@ func (o options) publish(rep report, failed error, interrupted bool, stdout, std
 	case rep.Totals.Count > 0:
 		rep.writeTables(&text)
 	}
-	if _, err := text.WriteTo(stdout); err != nil && !closedPipe(err) {
+	if _, err := text.WriteTo(stdout); err != nil && !show.ClosedPipe(err) {
 		complain(stderr, "write: "+err.Error())
 		return exitFailed
 	}
@@ -215,7 +216,7 @@ func (o options) publish(rep report, failed error, interrupted bool, stdout, std
 		complain(stderr, failed.Error())
 		return exitFailed
 	case rep.Partial:
-		complain(stderr, fmt.Sprintf("interrupted; %s thumbnails were made until then", commas(rep.Totals.Count)))
+		complain(stderr, fmt.Sprintf("interrupted; %s thumbnails were made until then", show.Commas(rep.Totals.Count)))
 		return exitInterrupted
 	case interrupted:
 		complain(stderr, "interrupted; all thumbnails were made, but not compared to the end")

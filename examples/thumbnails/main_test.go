@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/internal/testkit"
 )
 
@@ -153,7 +154,7 @@ func TestTroubleIsNamedAndTheRestIsDone(t *testing.T) {
 func TestManyProblemsAreCounted(t *testing.T) {
 	files := sampleTree(t)
 	for i := range maxMessages + 1234 {
-		files["bad/"+commas(i)+".png"] = text("broken")
+		files["bad/"+show.Commas(i)+".png"] = text("broken")
 	}
 	got := execute(t.Context(), t, files, settings(t, "-size", "32"), false)
 	assert.Equal(t, exitOK, got.status)
@@ -218,7 +219,7 @@ func TestInterrupted(t *testing.T) {
 			testkit.Bubble(t, func(t *testing.T) {
 				files := fstest.MapFS{}
 				for i := range 2000 {
-					files["p/"+commas(i)+".png"] = one
+					files["p/"+show.Commas(i)+".png"] = one
 				}
 				slow := hookFS{files, func(name string) error {
 					if strings.HasSuffix(name, ".png") {

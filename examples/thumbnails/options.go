@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 const usage = `usage: thumbnails [flags] [folder]
@@ -94,7 +96,7 @@ func parseArgs(args []string) (o options, err error) {
 	o.root = flags.Arg(0)
 	o.shown, o.title = o.root, o.root
 	if o.root == "" {
-		o.shown, o.title = o.keep, fmt.Sprintf("%s drawn pictures, seed %d", commas(o.count), o.seed)
+		o.shown, o.title = o.keep, fmt.Sprintf("%s drawn pictures, seed %d", show.Commas(o.count), o.seed)
 	}
 
 	switch {
@@ -153,7 +155,7 @@ func (o options) checkRanges() error {
 func checkFolder(root string) error {
 	info, err := os.Stat(root)
 	if err != nil {
-		return fmt.Errorf("%s: %w", root, reason(err))
+		return fmt.Errorf("%s: %w", root, show.Reason(err))
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s: not a folder", root)

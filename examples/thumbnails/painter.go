@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"path"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -66,14 +67,14 @@ func commissions(o options) []commission {
 func drawInto(ctx context.Context, folder string, o options) error {
 	g, err := openGallery(folder)
 	if err != nil {
-		return fmt.Errorf("%s: %w", folder, reason(err))
+		return fmt.Errorf("%s: %w", folder, show.Reason(err))
 	}
 	defer g.close()
 	if err := g.onlyHolds(nil); err != nil {
 		if _, ok := errors.AsType[*foreignError](err); ok {
 			return fmt.Errorf("-keep %s: the folder must be empty", folder)
 		}
-		return fmt.Errorf("%s: %w", folder, reason(err))
+		return fmt.Errorf("%s: %w", folder, show.Reason(err))
 	}
 	return pipeline.FromSlice(commissions(o)).ForEach(ctx, func(_ context.Context, c commission) error {
 		data, err := c.draw()
@@ -81,7 +82,7 @@ func drawInto(ctx context.Context, folder string, o options) error {
 			return fmt.Errorf("%s: %w", c.path, err)
 		}
 		if err := g.put(c.path, data); err != nil {
-			return fmt.Errorf("%s: %w", c.path, reason(err))
+			return fmt.Errorf("%s: %w", c.path, show.Reason(err))
 		}
 		return nil
 	}, pipeline.Named("draw"), pipeline.Workers(o.workers))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/internal/testkit"
 )
 
@@ -36,7 +37,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		const workers = 3
 		files := fstest.MapFS{}
 		for i := range 400 {
-			files[commas(10_000+i)+".png"] = one
+			files[show.Commas(10_000+i)+".png"] = one
 		}
 		g, err := openGallery(t.TempDir())
 		require.NoError(t, err)

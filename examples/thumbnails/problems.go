@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 	"github.com/millstream-go/millstream/result"
 )
@@ -60,10 +60,10 @@ func kindOf(err error) (k kind, why string) {
 		return crashed, stage + ": " + err.Error()
 	}
 	if _, ok := errors.AsType[*folderError](err); ok {
-		return lockedFolder, reason(err).Error()
+		return lockedFolder, show.Reason(err).Error()
 	}
 	if _, ok := errors.AsType[*writeError](err); ok {
-		return unwritten, "cannot write the thumbnail: " + reason(err).Error()
+		return unwritten, "cannot write the thumbnail: " + show.Reason(err).Error()
 	}
 	if _, ok := errors.AsType[*brokenError](err); ok {
 		return broken, err.Error()
@@ -71,7 +71,7 @@ func kindOf(err error) (k kind, why string) {
 	if errors.Is(err, errTooLarge) {
 		return tooLarge, err.Error()
 	}
-	return unreadable, reason(err).Error()
+	return unreadable, show.Reason(err).Error()
 }
 
 // A problem is a picture, or a folder, that was left out.
@@ -101,7 +101,7 @@ func (p *problems) add(name string, err error) kind {
 // close says how many problems were not named.
 func (p *problems) close() {
 	if more := len(p.list) - maxMessages; more > 0 {
-		complain(p.out, fmt.Sprintf("and %s more that were left out", commas(more)))
+		complain(p.out, fmt.Sprintf("and %s more that were left out", show.Commas(more)))
 	}
 }
 
@@ -119,15 +119,7 @@ func (p *problems) count() leftOut {
 	return l
 }
 
-// reason takes the path out of an error that is about to be printed beside it.
-func reason(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
 // complain prints a message as one line.
 func complain(w io.Writer, message string) {
-	_, _ = fmt.Fprintln(w, "thumbnails: "+printable(message))
+	show.Complain(w, "thumbnails", message)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millstream-go/millstream/examples/internal/show"
 	"github.com/millstream-go/millstream/pipeline"
 )
 
@@ -120,29 +121,29 @@ func (r report) writeTables(w *bytes.Buffer) {
 		fmt.Fprint(w, "PARTIAL: interrupted before all pictures were through\n\n")
 	}
 	fmt.Fprintf(w, "%s: %s thumbnails in %s with %d workers per stage\n\n",
-		printable(r.title), commas(r.Totals.Count), short(r.Elapsed), r.Workers)
-	t := newTable("format", ">thumbnails", ">megapixels", ">read", ">written", ">time", ">per picture")
+		show.Printable(r.title), show.Commas(r.Totals.Count), show.Short(r.Elapsed), r.Workers)
+	t := show.NewTable("format", ">thumbnails", ">megapixels", ">read", ">written", ">time", ">per picture")
 	for _, f := range append(slices.Clone(r.Formats), r.Totals) {
-		t.add(f.Format, commas(f.Count), fmt.Sprintf("%.1f", float64(f.Pixels)/1e6), size(f.Read), size(f.Wrote),
-			short(f.Run), short(f.Run/time.Duration(max(f.Count, 1))))
+		t.Add(f.Format, show.Commas(f.Count), fmt.Sprintf("%.1f", float64(f.Pixels)/1e6), show.Size(f.Read), show.Size(f.Wrote),
+			show.Short(f.Run), show.Short(f.Run/time.Duration(max(f.Count, 1))))
 	}
-	t.writeTo(w)
+	t.Fprint(w)
 
 	if s := r.LeftOut.String(); s != "" {
 		fmt.Fprintf(w, "\nleft out: %s\n", s)
 		for i, p := range r.Problems {
 			if i == maxMessages {
-				fmt.Fprintf(w, "  ... %s more (-json has all)\n", commas(len(r.Problems)-i))
+				fmt.Fprintf(w, "  ... %s more (-json has all)\n", show.Commas(len(r.Problems)-i))
 				break
 			}
-			fmt.Fprintf(w, "  %s: %s\n", printable(p.Path), printable(p.Error))
+			fmt.Fprintf(w, "  %s: %s\n", show.Printable(p.Path), show.Printable(p.Error))
 		}
 	} else {
 		fmt.Fprint(w, "\nleft out: nothing\n")
 	}
-	fmt.Fprintf(w, "written to %s: %s/ and %s\n", printable(r.Out), thumbs, strings.Join(r.Sheets, ", "))
+	fmt.Fprintf(w, "written to %s: %s/ and %s\n", show.Printable(r.Out), thumbs, strings.Join(r.Sheets, ", "))
 	fmt.Fprintf(w, "\na picture: inside the stages p50 %s, p99 %s; waiting between them p50 %s, p99 %s\n",
-		short(r.Flow.Run.P50), short(r.Flow.Run.P99), short(r.Flow.Wait.P50), short(r.Flow.Wait.P99))
+		show.Short(r.Flow.Run.P50), show.Short(r.Flow.Run.P99), show.Short(r.Flow.Wait.P50), show.Short(r.Flow.Wait.P99))
 	fmt.Fprintf(w, "\n%s\n", r.Stages)
 
 	if c := r.Compare; c != nil {
@@ -151,7 +152,7 @@ func (r report) writeTables(w *bytes.Buffer) {
 			same = "THE PICTURES DIFFER"
 		}
 		fmt.Fprintf(w, "\nplain loop %s, pipeline %s: speed-up %.2f, best of %d; %s\n",
-			short(c.Plain), short(c.Pipeline), c.Speedup, c.Rounds, same)
+			show.Short(c.Plain), show.Short(c.Pipeline), c.Speedup, c.Rounds, same)
 	}
 }
 
@@ -160,21 +161,8 @@ func (l leftOut) String() string {
 	var parts []string
 	for _, row := range kinds {
 		if n := l[row.kind]; n > 0 {
-			parts = append(parts, row.many+" "+commas(n))
+			parts = append(parts, row.many+" "+show.Commas(n))
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// size writes a number of bytes with the unit that suits it.
-func size(n int64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	case n < 1<<30:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }

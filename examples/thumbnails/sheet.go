@@ -15,6 +15,8 @@ import (
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
+
+	"github.com/millstream-go/millstream/examples/internal/show"
 )
 
 // maxSheetPixels bounds the memory of a contact sheet, 4 bytes a pixel, whatever
@@ -107,7 +109,7 @@ func (a *album) finish() {
 		err = a.gallery.put(name, encoded.Bytes())
 	}
 	if err != nil {
-		a.err = cmp.Or(a.err, fmt.Errorf("%s: %w", name, reason(err)))
+		a.err = cmp.Or(a.err, fmt.Errorf("%s: %w", name, show.Reason(err)))
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(encoded.Bytes())

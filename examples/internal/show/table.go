@@ -1,39 +1,41 @@
-package main
+package show
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
 
-// A table is text in columns.
-type table struct {
+// Table is text in columns. [NewTable] makes one.
+type Table struct {
 	right []bool
 	rows  [][]string
 }
 
-// newTable returns a table with that header. A > aligns a column to the right.
-func newTable(header ...string) *table {
-	t := &table{}
+// NewTable returns a table with that header. A > in front of a cell aligns its column to the
+// right.
+func NewTable(header ...string) *Table {
+	t := &Table{}
 	for i, h := range header {
 		name, right := strings.CutPrefix(h, ">")
 		header[i] = name
 		t.right = append(t.right, right)
 	}
-	t.add(header...)
+	t.Add(header...)
 	return t
 }
 
-// add adds a row. One with fewer cells than the header is text across the columns.
-func (t *table) add(cells ...string) {
+// Add adds a row. One with fewer cells than the header is text across the columns.
+func (t *Table) Add(cells ...string) {
 	for i, c := range cells {
-		cells[i] = printable(c)
+		cells[i] = Printable(c)
 	}
 	t.rows = append(t.rows, cells)
 }
 
-func (t *table) writeTo(w *bytes.Buffer) {
+// Fprint writes the table to w, which is a buffer: an error is nobody's.
+func (t *Table) Fprint(w io.Writer) {
 	widths := make([]int, len(t.right))
 	for _, row := range t.rows {
 		if len(row) < len(widths) {
@@ -53,6 +55,6 @@ func (t *table) writeTo(w *bytes.Buffer) {
 				line.WriteString(c + pad + "  ")
 			}
 		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		_, _ = fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
 }
