@@ -46,13 +46,9 @@ type Pool[In, Out any] struct {
 	slots *slots
 	queue *engine.Queue[*job[In, Out]]
 	crew  *engine.Crew[*job[In, Out]]
-	ids   atomic.Uint64
-
-	tally   tally
-	retried atomic.Uint64
-	watch   *watch             // nil without an observer
-	full    atomic.Bool        // the queue was full at the last put; only with a watch
-	track   *registry[In, Out] // nil without Track
+	tally tally
+	watch *watch             // nil without an observer
+	track *registry[In, Out] // nil without Track
 
 	// Of NewStateful: what calls the function, and what opens and ends a state.
 	stateful func(ctx context.Context, state any, in In) (Out, error)
@@ -61,23 +57,30 @@ type Pool[In, Out any] struct {
 	shutOnce sync.Once
 	shutErr  error // the first; set before settled
 
+	// life ends when what is left is to be canceled. Its cause says why.
+	life *life
+	end  context.CancelCauseFunc
+
+	// settled is closed when the intake is over and all that was taken has ended.
+	settled chan struct{}
+
+	_ [cacheLine]byte // what every job reads is away from what every call writes
+
+	ids     atomic.Uint64
+	retried atomic.Uint64
+	full    atomic.Bool // the queue was full at the last put; only with a watch
+
 	// control is held while something changes what workers may do. The locks of the
 	// slots and of the queue are taken within.
 	control   sync.Mutex
 	paused    bool
 	finishing bool // Shutdown or Close has begun: nothing may hold back what was accepted
 
-	// life ends when what is left is to be canceled. Its cause says why.
-	life *life
-	end  context.CancelCauseFunc
-
 	// direct counts the calls of Do, Map and Stream that are under way, above
-	// the bit that says that no more are taken. settled is closed when the
-	// intake is over and all that was taken has ended.
+	// the bit that says that no more are taken.
 	direct     atomic.Int64
 	directOnce sync.Once
 	idle       sync.WaitGroup // the queue's workers, and the direct calls as one
-	settled    chan struct{}
 	stopOnce   sync.Once
 	cut        atomic.Bool // something was canceled because life ended
 }

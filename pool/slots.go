@@ -40,6 +40,8 @@ type slot struct {
 	closing      bool // it is being retired
 	idleSince    int64
 	above, under *slot // in the stack of the free
+
+	_ [cacheLine]byte // what is counted here is away from another slot
 }
 
 // Worker is the number of the worker.

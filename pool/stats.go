@@ -143,11 +143,11 @@ type tally struct {
 
 type part struct {
 	mu       sync.Mutex
-	sum      result.Summary // of jobs that have ended
-	dropped  uint64         // of those
-	accepted uint64         // jobs that did not go through the queue
-	nested   int            // jobs that run in the share of another call
-	_        [64]byte       // two parts share no cache line
+	sum      result.Summary  // of jobs that have ended
+	dropped  uint64          // of those
+	accepted uint64          // jobs that did not go through the queue
+	nested   int             // jobs that run in the share of another call
+	_        [cacheLine]byte // two parts share no cache line
 }
 
 // mostParts bounds the memory of the quantiles, 32 KiB for each part that is used.

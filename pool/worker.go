@@ -12,7 +12,13 @@ type worker[In, Out any] struct {
 	slot *slot
 	job  *job[In, Out] // in hand
 	mark int64         // clock reading at the end of the last call, which is the start of the next
+
+	_ [cacheLine]byte // what it writes for every job is away from what others do
 }
+
+// cacheLine is what two processors pass back and forth at least when one of them
+// writes what the other one reads.
+const cacheLine = 64
 
 // Begin starts a chunk.
 func (w *worker[In, Out]) Begin(t *engine.Taker[*job[In, Out]]) { w.mark = t.Started() }
