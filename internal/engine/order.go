@@ -8,13 +8,16 @@ import "sync/atomic"
 // at most, since the stage's takers get no input beyond it. Whoever holds the
 // lock of q passes on what has become contiguous at the head.
 type Order[T any] struct {
-	q      *Queue[T]
-	window window
+	q *Queue[T]
 
 	// The slots, apart by what they are of, so that what is contiguous moves as one. A
 	// slot's one may be written until its state says so, and after that under q.mu.
 	ones   []T
 	states []released
+
+	_ [cacheLine]byte // what is above is read for each item, and what is below written often
+
+	window window
 
 	// Guarded by q.mu.
 	many  [][]T   // nil until a slot needs it
