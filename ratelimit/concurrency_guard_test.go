@@ -163,7 +163,7 @@ func TestGuardedReleasesWhateverTheFunctionDoes(t *testing.T) {
 
 // The function of the user has a bug; the permit comes back nevertheless.
 func TestGuardedReleasesIfClassifyTellsNoOutcome(t *testing.T) {
-	c := ratelimit.NewConcurrency(ratelimit.Classify(func(error) ratelimit.Outcome { return 7 }))
+	c := ratelimit.NewConcurrency(ratelimit.Classify(func(error) ratelimit.Outcome { return ratelimit.Dropped + 1 }))
 	g := ratelimit.Guard(c, func(context.Context, int) (int, error) { return 1, nil })
 	assert.PanicsWithValue(t, "ratelimit: Guarded.Call: Classify told an unknown outcome", func() { _, _ = g.Call(t.Context(), 1) })
 	got := c.Snapshot()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -229,6 +230,20 @@ func TestConcurrencyAllocatesNothing(t *testing.T) {
 			p.Release(ratelimit.Ignore)
 		}), name)
 	}
+}
+
+// The place of a call that has ended is used again.
+func TestConcurrencyNeedsNoMoreRoomWithTime(t *testing.T) {
+	const calls = 100_000
+	c := fixed(4)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range calls {
+		p, _ := c.TryAcquire()
+		p.Release(ratelimit.Success)
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(calls), "bytes, of which a place needs more than one")
 }
 
 func BenchmarkConcurrency(b *testing.B) {

@@ -140,6 +140,7 @@ func TestBadNumbers(t *testing.T) {
 	} {
 		assert.PanicsWithValue(t, "ratelimit: "+name+": negative n", call)
 	}
+	assert.PanicsWithValue(t, "ratelimit: Settle: negative n", func() { l.Settle(-1, 1) })
 }
 
 // The zero value becomes a limiter with SetLimit and SetBurst, and is empty then.
@@ -159,6 +160,11 @@ func TestZeroValue(t *testing.T) {
 		assert.False(t, paused.Allow())
 		time.Sleep(time.Second)
 		assert.True(t, paused.Allow())
+		var indebted ratelimit.Limiter
+		indebted.Settle(0, 3)
+		indebted.SetLimit(1)
+		indebted.SetBurst(1)
+		assert.InDelta(t, -3, indebted.Tokens(), 1e-9)
 	})
 }
 
