@@ -186,3 +186,76 @@ func TestMultiBadArguments(t *testing.T) {
 	assert.ErrorIs(t, m.Wait(t.Context()), ratelimit.ErrFull)
 	assert.InDelta(t, 3, l.Tokens(), 0.1)
 }
+
+func TestMultiNegativeN(t *testing.T) {
+	l := ratelimit.NewLimiter(1, 4)
+	m := ratelimit.Multi(l)
+	for name, call := range map[string]func(){
+		"AllowN":       func() { m.AllowN(time.Now(), -1) },
+		"Take":         func() { m.Take(-1) },
+		"ReserveN":     func() { m.ReserveN(time.Now(), -1) },
+		"WaitN":        func() { _ = m.WaitN(t.Context(), -1) },
+		"WaitPriority": func() { _ = m.WaitPriority(t.Context(), -1, 1) },
+	} {
+		assert.PanicsWithValue(t, "ratelimit: "+name+": negative n", call)
+	}
+	assert.InDelta(t, 4, l.Tokens(), 0.1)
+}
+
+// A zero Limiter lets nothing happen, here as well.
+func TestMultiOfAZeroLimiter(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		var zero ratelimit.Limiter
+		m := ratelimit.Multi(ratelimit.NewLimiter(1, 1), &zero)
+		assert.False(t, m.Allow())
+		assert.False(t, m.Take(1).Allowed)
+		assert.ErrorIs(t, m.Wait(t.Context()), ratelimit.ErrBurst)
+		zero.SetBurst(1)
+		zero.SetLimit(1)
+		require.NoError(t, m.Wait(t.Context()))
+	})
+}
+
+// "Its time is that of the slowest", whichever that is, and each is booked for it.
+func TestMultiReservesForTheSlowest(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		slow, fast := ratelimit.NewLimiter(0.1, 1), ratelimit.NewLimiter(1, 1)
+		for name, m := range map[string]*ratelimit.MultiLimiter{
+			"first": ratelimit.Multi(slow, fast), "second": ratelimit.Multi(fast, slow),
+		} {
+			before := slow.Tokens()
+			r := m.Reserve()
+			require.True(t, r.OK(), name)
+			assert.Equal(t, time.Duration((1-before)*float64(10*time.Second)), r.Delay(), name)
+			assert.False(t, fast.Allow() && r.Delay() > 0, name)
+		}
+		assert.InDelta(t, -1, slow.Tokens(), 1e-9)
+		// Both are booked for 10 s, and the next event of fast is a second behind.
+		assert.Equal(t, 11*time.Second, fast.Reserve().Delay())
+	})
+}
+
+// A key that a Multi has used is forgotten like any other, also if another had no room.
+func TestMultiLeavesItsKeys(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		full := ratelimit.NewKeyed[string](ratelimit.Every(time.Hour), 1, ratelimit.MaxKeys(1), ratelimit.WhenFull(ratelimit.Deny))
+		require.True(t, full.Allow("other"))
+		all := ratelimit.NewLimiter(1000, 1000)
+		for name, use := range map[string]func(at *ratelimit.KeyLimit[string]){
+			"Allow":   func(at *ratelimit.KeyLimit[string]) { assert.True(t, ratelimit.Multi(at, all).Allow()) },
+			"Take":    func(at *ratelimit.KeyLimit[string]) { assert.True(t, ratelimit.Multi(all, at).Take(1).Allowed) },
+			"Wait":    func(at *ratelimit.KeyLimit[string]) { assert.NoError(t, ratelimit.Multi(all, at).Wait(t.Context())) },
+			"Reserve": func(at *ratelimit.KeyLimit[string]) { assert.True(t, ratelimit.Multi(all, at).Reserve().OK()) },
+			"no room": func(at *ratelimit.KeyLimit[string]) {
+				d := ratelimit.Multi(at, full.At("a")).Take(1)
+				assert.False(t, d.Allowed)
+				assert.Equal(t, time.Hour, d.RetryAfter.Round(time.Hour))
+			},
+		} {
+			one := ratelimit.NewKeyed[string](1, 1, ratelimit.MaxKeys(1), ratelimit.WhenFull(ratelimit.Deny))
+			use(one.At("a"))
+			time.Sleep(time.Second + 1)
+			assert.True(t, one.Allow("b"), "%s: a is still there", name)
+		}
+	})
+}
