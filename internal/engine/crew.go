@@ -63,9 +63,10 @@ func (c *Crew[T]) hireLocked() *Taker[T] {
 	c.hired++
 	c.active++
 	t := c.q.newTakerLocked()
+	t.crew, t.mate.post = c, t
 	t.begin = func() {
-		h := c.open(id)
-		c.wg.Go(func() { c.work(t, h, false) })
+		t.handler = c.open(id)
+		t.mate.start(free)
 	}
 	return t
 }
@@ -128,49 +129,45 @@ func (c *Crew[T]) partLocked(n int) *Taker[T] {
 	return gone
 }
 
-// work is a worker's life. resumed says that another goroutine has left it in the
-// middle of a chunk.
-func (c *Crew[T]) work(t *Taker[T], h Handler[T], resumed bool) {
-	ended := false
-	defer func() {
-		if !ended { // a call has ended this goroutine: another one goes on in its place
-			c.wg.Go(func() { c.work(t, h, true) })
-		}
-	}()
-	var now int64
-	for resumed || t.Next(now) {
-		if !resumed {
-			h.Begin(t)
-		}
-		resumed = false
-		for !c.stretch(t, h) { // each time goes on behind a panic
-		}
-		now = h.End()
-	}
-	ended = true
-	if l, ok := h.(leaver); ok {
-		l.Leave()
-	}
-	c.leave(t)
-}
+// A taker of a crew is the post of a worker.
+var _ post = (*Taker[int])(nil)
 
-// leaver is a Handler that wants to know when its worker ends.
-type leaver interface{ Leave() }
+func (t *Taker[T]) open() { t.handler.Begin(t) }
 
 // stretch handles items until the chunk is done, or a call panics: then it returns
 // false. One deferred function does for all of them.
-func (c *Crew[T]) stretch(t *Taker[T], h Handler[T]) (done bool) {
+func (t *Taker[T]) stretch() (done bool) {
 	var item *T
 	defer func() {
 		if !done {
-			h.Failed(t, item, Caught(recover()))
+			t.handler.Failed(t, item, Caught(recover()))
 		}
 	}()
 	for item = t.Claim(); item != nil; item = t.Claim() {
-		h.Handle(t, item)
+		t.handler.Handle(t, item)
 	}
 	return true
 }
+
+func (t *Taker[T]) close() int64 { return t.handler.End() }
+
+func (t *Taker[T]) quit() {
+	if l, ok := t.handler.(leaver); ok {
+		l.Leave()
+	}
+	t.crew.leave(t)
+}
+
+func (t *Taker[T]) take(m *mate) *mate {
+	other := t.mate
+	t.mate = m
+	return other
+}
+
+func (t *Taker[T]) group() *sync.WaitGroup { return t.crew.wg }
+
+// leaver is a Handler that wants to know when its worker ends.
+type leaver interface{ Leave() }
 
 // Caught turns what recover returned, in a deferred function that knows that
 // the call did not return, into that call's error.

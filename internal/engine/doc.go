@@ -30,6 +30,10 @@
 // or in somebody's span, it sends the next one. So a burst costs one wake at a time,
 // and no more takers are awake than there is work for.
 //
+// Who comes: a goroutine is not tied to its taker. One that has passed on its last item, and
+// finds no other, goes to the idle taker of the next stage itself, and who slept there has its
+// place from then on. So a single item wakes nobody on its way from stage to stage; see mate.go.
+//
 // Waiting for room: producers wait in line, first in, first out, and leave their
 // items where the takers find them: who makes room moves the items of those in line
 // into it, and wakes a producer once all of its items are in.
@@ -44,7 +48,7 @@
 // of them may go, takers take one item at a time, and what they hold beyond that goes
 // back to the front of the ring. See lane.go for the order.
 //
-// A [Crew] starts a worker, a goroutine with a taker, each time somebody is to be
+// A [Crew] starts a worker, a taker and a goroutine, each time somebody is to be
 // roused and nobody is idle, up to its number, which may change. It catches panics and
 // replaces goroutines that end, with one deferred call for a whole stretch of items.
 //

@@ -151,11 +151,14 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 func (o *Order[T]) Finish(seq uint64) { o.states[o.place(seq)].Release(o.mark(seq, slotDone)) }
 
 // Flush passes on what is contiguous at the head, as far as there is room.
-func (o *Order[T]) Flush() {
+func (o *Order[T]) Flush() { o.flush(nil) }
+
+// flush is Flush for a mate, as that of an Outbox is.
+func (o *Order[T]) flush(m *mate) {
 	q := o.q
 	q.mu.Lock()
 	o.releaseLocked()
-	q.unlock(q.balanceLocked(q.items.size > 0))
+	q.unlockBy(m, q.balanceLocked(q.items.size > 0))
 }
 
 // releaseLocked moves what is contiguous at the head into the queue's ring, as far as

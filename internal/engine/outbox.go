@@ -85,7 +85,11 @@ func (b *Outbox[T]) Lay() (waited bool) {
 func (b *Outbox[T]) Look() (waited bool) { return b.q.hungry.Load() && b.Flush() }
 
 // Flush hands on all that is held back, and waits for room if it has to.
-func (b *Outbox[T]) Flush() (waited bool) {
+func (b *Outbox[T]) Flush() (waited bool) { return b.flush(nil) }
+
+// flush is Flush for a mate that has nothing else in hand, and may itself go where somebody
+// is roused.
+func (b *Outbox[T]) flush(m *mate) (waited bool) {
 	if b.used == 0 {
 		return false
 	}
@@ -94,7 +98,7 @@ func (b *Outbox[T]) Flush() (waited bool) {
 	if b.used == 1 {
 		if t := q.handOverLocked(b); t != nil {
 			q.mu.Unlock()
-			t.rouse()
+			t.rouseBy(m)
 			return false
 		}
 	}
@@ -119,7 +123,7 @@ func (b *Outbox[T]) Flush() (waited bool) {
 	}
 	b.used, b.taken = 0, 0
 	b.published.Store(0)
-	q.unlock(q.balanceLocked(q.items.size > 0))
+	q.unlockBy(m, q.balanceLocked(q.items.size > 0))
 	return waited
 }
 

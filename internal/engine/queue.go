@@ -282,7 +282,10 @@ func (q *Queue[T]) Counts() (waiting int, accepted uint64) {
 // unlock ends a step under mu and then wakes whom the step has found: the
 // taker t, which may be nil, producers whose items went in, and, behind a
 // window that has moved, the stage before.
-func (q *Queue[T]) unlock(t *Taker[T]) {
+func (q *Queue[T]) unlock(t *Taker[T]) { q.unlockBy(nil, t) }
+
+// unlockBy is unlock for a mate that may itself do what the taker is roused for.
+func (q *Queue[T]) unlockBy(m *mate, t *Taker[T]) {
 	served := q.served
 	q.served = line[T]{}
 	var moved *window
@@ -300,7 +303,7 @@ func (q *Queue[T]) unlock(t *Taker[T]) {
 	}
 	q.mu.Unlock()
 
-	t.rouse()
+	t.rouseBy(m)
 	for b := served.pop(); b != nil; b = served.pop() {
 		b.wake <- struct{}{}
 	}

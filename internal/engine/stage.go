@@ -94,6 +94,7 @@ type worker[In, Out any] struct {
 	bind  func(Slot)
 
 	probe *Probe
+	mate  *mate // who works, while there is a chunk
 
 	calling bool  // the function runs
 	calls   int32 // made for the item at hand, with Again
@@ -117,7 +118,7 @@ type worker[In, Out any] struct {
 
 // Begin starts a chunk.
 func (w *worker[In, Out]) Begin(t *Taker[Item[In]]) {
-	w.mark = t.Started()
+	w.mark, w.mate = t.Started(), t.mate
 	w.probe.Switch(Busy, w.mark)
 }
 
@@ -125,9 +126,9 @@ func (w *worker[In, Out]) Begin(t *Taker[Item[In]]) {
 func (w *worker[In, Out]) End() int64 {
 	waited := false
 	if w.box != nil {
-		waited = w.box.Flush()
+		waited = w.box.flush(w.mate)
 	} else {
-		w.order.Flush()
+		w.order.flush(w.mate)
 	}
 	w.release()
 	if w.probe != nil {

@@ -12,7 +12,7 @@ import (
 // a taker.
 type Taker[T any] struct {
 	q    *Queue[T]
-	wake chan struct{}
+	mate *mate // who works with it; whoever parks or rouses it may write that
 
 	// chunk[next:end] is what is left, with next<<32|end in span. The owner
 	// raises next, and only a thief that holds q.mu lowers end: that is why the
@@ -43,8 +43,11 @@ type Taker[T any] struct {
 	entry  *Entry[T] // what is in hand, if it was taken from the lane
 	since  int64     // clock reading at which it took its chunk
 
-	// begin, if set, is what the first rouse calls instead of a wake.
-	begin func()
+	// Of a taker that works in a crew. begin, if set, is what the first rouse calls instead
+	// of a wake.
+	crew    *Crew[T]
+	handler Handler[T]
+	begin   func()
 }
 
 // NewTaker makes the only consumer of the queue.
@@ -57,7 +60,7 @@ func (q *Queue[T]) NewTaker() *Taker[T] {
 }
 
 func (q *Queue[T]) newTakerLocked() *Taker[T] {
-	return &Taker[T]{q: q, wake: make(chan struct{}, 1)}
+	return &Taker[T]{q: q, mate: &mate{wake: make(chan struct{}, 1)}}
 }
 
 // rouse starts or wakes a taker that balanceLocked chose; nil is nobody.
@@ -70,7 +73,16 @@ func (t *Taker[T]) rouse() {
 		begin()
 		return
 	}
-	t.wake <- struct{}{}
+	t.mate.wake <- struct{}{}
+}
+
+// rouseBy is rouse, unless m can go there itself.
+func (t *Taker[T]) rouseBy(m *mate) {
+	if t == nil || m == nil || t.crew == nil || t.begin != nil {
+		t.rouse()
+		return
+	}
+	m.next = t
 }
 
 // rouseAll wakes a whole stack that dismissLocked has cut off.
@@ -78,7 +90,7 @@ func (t *Taker[T]) rouseAll() {
 	for t != nil {
 		under := t.under // once woken, t may park again
 		t.under = nil
-		t.wake <- struct{}{}
+		t.mate.wake <- struct{}{}
 		t = under
 	}
 }
@@ -193,13 +205,55 @@ func (t *Taker[T]) NextBefore(timeout <-chan time.Time) (ok, more bool) {
 
 func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 	q := t.q
-	if now == 0 {
+	for how := free; ; how = roused {
+		switch t.come(how, now) {
+		case found:
+			return true, true
+		case over:
+			return false, false
+		}
+		if timeout == nil {
+			<-t.mate.wake
+			continue
+		}
+		select {
+		case <-t.mate.wake:
+		case <-timeout:
+			q.mu.Lock()
+			parked := t.parked
+			if parked {
+				q.unparkLocked(t)
+			}
+			q.unlock(nil)
+			if parked {
+				return false, true
+			}
+			<-t.mate.wake // somebody roused it at the same moment
+		}
+	}
+}
+
+// come gets the next chunk if there is one, and else parks t: it is to come again, as one
+// who is roused, when its mate is woken.
+func (t *Taker[T]) come(how arrival, now int64) outcome {
+	q := t.q
+	if how == resumed {
+		return found
+	}
+	if how == roused || now == 0 {
 		now = q.clock.Now()
 	}
-	t.forget(now)
+	if how == free {
+		t.forget(now)
+	} else if t.handed {
+		t.accept(now)
+		return found
+	}
 	q.mu.Lock()
-	t.unloadLocked()
-	t.entry = nil
+	if how == free {
+		t.unloadLocked()
+		t.entry = nil
+	}
 	for {
 		if t.roused {
 			t.roused, q.onTheWay = false, false
@@ -209,7 +263,7 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 				t.sent, q.leaving = true, q.leaving-1
 			}
 			q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
-			return false, false
+			return over
 		}
 		if len(q.loaded) > 0 && q.items.size > 0 {
 			q.recallLateLocked(now)
@@ -218,45 +272,23 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 		if t.takeLocked(MaxChunk) || !q.hungry.Load() && q.collectLocked() && t.takeLocked(MaxChunk) || t.stealLocked() {
 			t.since = now
 			t.leave(now)
-			return true, true
+			return found
 		}
 		if q.overLocked() {
 			q.unlock(nil)
-			return false, false
+			return over
 		}
 		t.under, q.idle, t.parked = q.idle, t, true
-		o := q.balanceLocked(false)
-		if o == t { // something came in between
-			if t.handed {
-				q.unlock(nil)
-				t.accept(now)
-				return true, true
-			}
-			continue
-		}
-		q.unlock(o)
-		if timeout == nil {
-			<-t.wake
-		} else {
-			select {
-			case <-t.wake:
-			case <-timeout:
-				q.mu.Lock()
-				if t.parked {
-					q.unparkLocked(t)
-					q.unlock(nil)
-					return false, true
-				}
-				q.unlock(nil)
-				<-t.wake // somebody roused it at the same moment
-			}
-		}
-		now = q.clock.Now()
-		if t.handed {
+		switch o := q.balanceLocked(false); {
+		case o != t:
+			t.mate = t.mate.swap()
+			q.unlock(o)
+			return idle
+		case t.handed: // something came in between
+			q.unlock(nil)
 			t.accept(now)
-			return true, true
+			return found
 		}
-		q.mu.Lock()
 	}
 }
 
