@@ -3,9 +3,9 @@ package engine
 import (
 	"bytes"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,8 +34,8 @@ func newChain(workers, window int, fns ...Func[int, int]) *chain {
 		c.queues = append(c.queues, NewQueue[Item[int]](c.scope.Clock, 8))
 	}
 	behind := c.queues[len(fns)].Close
-	for i := len(fns) - 1; i >= 0; i-- {
-		s := &Stage[int, int]{Scope: c.scope, Workers: workers, Window: window, Map: fns[i]}
+	for i, fn := range slices.Backward(fns) {
+		s := &Stage[int, int]{Scope: c.scope, Workers: workers, Window: window, Map: fn}
 		c.first = s.Run(c.queues[i], c.queues[i+1], behind)
 		behind = c.first.Close
 	}
@@ -189,7 +189,7 @@ func TestMatesLoseNothing(t *testing.T) {
 				failed := noise && (it.Index%11 < 3 || it.Index%13 < 3)
 				require.Equal(t, failed, it.Err != nil, "seed %d: item %d: %v", seed, it.Index, it.Err)
 				if failed && it.Index%11 >= 3 {
-					require.True(t, errors.Is(it.Err, ErrGoexit))
+					require.ErrorIs(t, it.Err, ErrGoexit)
 				}
 				back <- struct{}{}
 			}

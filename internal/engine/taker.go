@@ -211,6 +211,7 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
 			return true, true
 		case over:
 			return false, false
+		case idle:
 		}
 		if timeout == nil {
 			<-t.mate.wake
