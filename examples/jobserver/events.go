@@ -142,9 +142,13 @@ type poolEvent struct {
 
 // publish sends an event of the pool. It is called by the pool's observer.
 func (h *hub) publish(e pool.Event, b *book) {
-	if h.size() == 0 {
-		return
+	if h.size() > 0 {
+		h.send(e, b)
 	}
+}
+
+// send encodes an event and hands it out.
+func (h *hub) send(e pool.Event, b *book) {
 	view := poolEvent{Kind: e.Kind.String(), Time: e.Time.UTC(), Lost: e.Lost}
 	if e.Worker >= 0 {
 		view.Worker = &e.Worker

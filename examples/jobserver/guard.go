@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -33,10 +34,11 @@ func (s *server) guard(next http.Handler) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
-		s.metrics.request(r, w.status, time.Since(start))
-		if s.log.Enabled(r.Context(), -4) {
+		took := time.Since(start)
+		s.metrics.request(r.Pattern, w.status, took)
+		if s.log.Enabled(r.Context(), slog.LevelDebug) {
 			s.log.Debug("request", "method", r.Method, "route", r.Pattern, "status", w.status,
-				"remote", r.RemoteAddr, "took", time.Since(start))
+				"remote", r.RemoteAddr, "took", took)
 		}
 	})
 }

@@ -43,15 +43,20 @@ func (s *server) postWork(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
+	w.Header().Set("Location", "/work/"+strconv.FormatUint(rec.job.ID(), 10))
 	if replay {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	status := http.StatusAccepted
-	if wait > 0 && await(w, r, rec, wait) {
-		status = http.StatusOK
+	switch {
+	case wait > 0 && await(w, r, rec, wait):
+		writeJSON(w, http.StatusOK, rec.view())
+	case wait > 0 || replay:
+		writeJSON(w, http.StatusAccepted, rec.view())
+	default: // by far the most
+		w.Header()["Content-Type"] = jsonContent
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write(rec.appendQueued(make([]byte, 0, 256))) // a client that is gone needs no answer
 	}
-	w.Header().Set("Location", "/work/"+strconv.FormatUint(rec.job.ID(), 10))
-	writeJSON(w, status, rec.view())
 	return nil
 }
 
