@@ -43,7 +43,7 @@ func runTask(ctx context.Context, r *record) (string, error) {
 }
 
 // A book has the records of a pool's jobs. All that the pool tracks are in it; of those it has
-// forgotten at most as many again, so that forgetting costs a submission next to nothing.
+// forgotten at most twice as many again, so that forgetting costs a submission next to nothing.
 //
 // It may be used by any number of goroutines. Its lock is held while the pool takes a job, so that
 // whoever learns of a job by its number, from an event for one, finds its record.
@@ -99,7 +99,7 @@ func (b *book) sweepLocked() {
 			delete(b.records, id)
 		}
 	}
-	b.sweepAt = max(minSweep, 2*len(b.records))
+	b.sweepAt = max(minSweep, 3*len(b.records))
 }
 
 // find returns the record of a job, or nil.

@@ -22,8 +22,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 		w := &responseWriter{ResponseWriter: out, request: r}
 		h := out.Header()
 		h["X-Content-Type-Options"] = noSniff
-		h["Content-Security-Policy"] = nothingMayLoad
-		h["Cache-Control"] = noStore
+		if r.Method != http.MethodPost { // else nobody keeps the answer, nor does a browser go there
+			h["Content-Security-Policy"] = nothingMayLoad
+			h["Cache-Control"] = noStore
+		}
 		switch {
 		case !s.knowsHost(r.Host):
 			newProblem(http.StatusMisdirectedRequest, "this server is not called so; see -hosts").write(w)
