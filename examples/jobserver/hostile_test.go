@@ -129,6 +129,7 @@ var hostile = []struct {
 	{name: "id 0", method: http.MethodGet, target: "/work/0", status: 404},
 	{name: "bad status", method: http.MethodGet, target: "/work?status=" + url.QueryEscape(script), status: 400},
 	{name: "list without bound", method: http.MethodGet, target: "/work?limit=1001", status: 400, field: "limit"},
+	{name: "list without end", method: http.MethodGet, target: "/work?limit=0", status: 400, field: "limit"},
 	{name: "worker -1", target: "/workers/-1/halt", status: 400, field: "id"},
 	{name: "worker that is none", target: "/workers/99/halt", status: 404},
 	{name: "a million workers", target: "/pool/resize?workers=1000000", status: 400, field: "workers"},

@@ -169,6 +169,9 @@ func (s *server) listWork(w http.ResponseWriter, r *http.Request) error {
 		if limit, err = readNumber("limit", text, maxPage); err != nil {
 			return err
 		}
+		if limit == 0 { // whose next page would be the same
+			return badField("limit", "want at least 1")
+		}
 	}
 	if text, ok := query["before"]; ok {
 		if before, err = readNumber("before", text, 1<<63); err != nil {
