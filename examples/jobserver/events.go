@@ -15,7 +15,7 @@ const (
 	// streamBuffer is how many events wait for one client. What is beyond that it misses, and is told so.
 	streamBuffer = 256
 	// snapshotEvery is how often clients get a snapshot, if it has changed.
-	snapshotEvery = time.Second
+	snapshotEvery = 250 * time.Millisecond
 	// heartbeatEvery is how often a stream without events has a comment, so that whoever is between
 	// keeps the connection, and we learn that a client is gone.
 	heartbeatEvery = 15 * time.Second

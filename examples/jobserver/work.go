@@ -140,7 +140,7 @@ func (s *server) deleteWork(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var errCanceledByClient = errors.New("canceled by request")
+var errCanceledByClient = errors.New("by request")
 
 const (
 	defaultPage = 100
