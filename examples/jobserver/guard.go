@@ -55,7 +55,7 @@ var (
 // isClean refuses what ServeMux would answer with a redirect.
 func isClean(p string) bool {
 	c := path.Clean(p)
-	return p == c || p == c+"/" && c != "/"
+	return strings.HasPrefix(p, "/") && (p == c || p == c+"/" && c != "/")
 }
 
 // knowsHost reports whether the server is called by that name. One on loopback is not called by

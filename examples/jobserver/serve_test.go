@@ -32,6 +32,7 @@ func TestDrainFinishesWhatWasTaken(t *testing.T) {
 		w := call(t, s, http.MethodPost, "/work", "name=b&delay=1s")
 		assertProblem(t, w, http.StatusServiceUnavailable)
 		assert.NotEmpty(t, w.Header().Get("Retry-After"))
+		assertProblem(t, call(t, s, http.MethodPost, "/work", "name="), http.StatusServiceUnavailable) // whatever is asked
 		assertProblem(t, call(t, s, http.MethodGet, "/readyz", ""), http.StatusServiceUnavailable)
 		assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/healthz", "").Code)
 		assertProblem(t, call(t, s, http.MethodPost, "/pool/pause", ""), http.StatusConflict)

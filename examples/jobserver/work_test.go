@@ -171,6 +171,7 @@ func TestAListIsNewestFirstByPages(t *testing.T) {
 
 		running, next := ids("/work?status=running&limit=1")
 		assert.Equal(t, []uint64{2}, running)
+		assert.Equal(t, "/work?limit=1&before=2&status=running", next)
 		running, _ = ids(next)
 		assert.Equal(t, []uint64{1}, running)
 		page, _ = ids("/work?status=panicked")
