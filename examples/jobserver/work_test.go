@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,6 +125,49 @@ func TestRetryAfterOfAPausedPool(t *testing.T) {
 		w := call(t, s, http.MethodPost, "/work", "name=b&delay=1s")
 		assert.Equal(t, strconv.Itoa(maxRetryAfter), w.Header().Get("Retry-After"))
 	}, "-max_queue_size", "1")
+}
+
+func TestRetryAfterGoesWithThePace(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		full := func() string {
+			w := call(t, s, http.MethodPost, "/work", "name=b&delay=1s")
+			assertProblem(t, w, http.StatusTooManyRequests)
+			return w.Header().Get("Retry-After")
+		}
+		s.pool.Pause()
+		post(t, s, "name=a&delay=10s")
+		require.Equal(t, strconv.Itoa(maxRetryAfter), full())
+		s.pool.Resume()
+		synctest.Wait()
+		post(t, s, "name=a&delay=10s")
+		assert.Equal(t, strconv.Itoa(maxRetryAfter), full(), "it is worked out once a second")
+		time.Sleep(1001 * time.Millisecond)
+		assert.Equal(t, "1", full())
+	}, "-max_workers", "1", "-max_queue_size", "1")
+}
+
+// patient is a connection that remembers its deadlines.
+type patient struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (w *patient) SetReadDeadline(d time.Time) error  { w.read = d; return nil }
+func (w *patient) SetWriteDeadline(d time.Time) error { w.write = d; return nil }
+
+func TestAWaitOutlastsTheTimeoutsOfTheServer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		r := httptest.NewRequest(http.MethodPost, "/work?wait=30s", strings.NewReader("name=a&delay=10s")).WithContext(t.Context())
+		r.Host = "localhost"
+		r.Header.Set("Content-Type", formType)
+		w := &patient{ResponseRecorder: httptest.NewRecorder(), read: time.Now()}
+		begin := time.Now()
+		s.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, 10*time.Second, time.Since(begin))
+		assert.Zero(t, w.read, "none: the request has been read")
+		assert.Equal(t, begin.Add(30*time.Second+writeTimeout), w.write)
+	})
 }
 
 func TestCancel(t *testing.T) {
@@ -250,5 +294,7 @@ func TestAnswersAreNotCachedAndLoadNothing(t *testing.T) {
 		assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 		assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 		assert.True(t, strings.HasPrefix(w.Header().Get("Content-Security-Policy"), "default-src 'none'"))
+		w = call(t, s, http.MethodPost, "/work", "name=a&delay=1s")
+		assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"), "and nobody keeps the answer to a POST")
 	})
 }
