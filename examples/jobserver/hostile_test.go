@@ -67,6 +67,7 @@ var hostile = []struct {
 	{name: "bad escapes", body: "name=%zz&delay=1s", status: 400},
 	{name: "semicolons", body: "name=a;delay=1s", status: 400},
 	{name: "huge form", body: "name=" + strings.Repeat("a", 10<<20), status: 413},
+	{name: "form that is one byte too large", body: "delay=1s&name=" + strings.Repeat("a", maxBody+1-14), status: 413},
 	{name: "many fields", body: "name=a&delay=1s" + strings.Repeat("&x=", 5000), status: 400},
 	// JSON.
 	{name: "JSON that breaks off", body: `{"name":"a","delay":"1s"`, edit: asJSON, status: 400},
@@ -98,6 +99,7 @@ var hostile = []struct {
 	{name: "malformed content type", body: "a", edit: header("Content-Type", "application/json; charset"), status: 415},
 	// Waits and keys.
 	{name: "endless wait", target: "/work?wait=24h", body: "name=a&delay=1s", status: 400, field: "wait"},
+	{name: "wait that is too long", target: "/work?wait=30001ms", body: "name=a&delay=1s", status: 400, field: "wait"},
 	{name: "negative wait", target: "/work?wait=-1s", body: "name=a&delay=1s", status: 400, field: "wait"},
 	{name: "wait given twice", target: "/work?wait=1s&wait=2s", body: "name=a&delay=1s", status: 400},
 	{name: "malformed query", target: "/work?wait=%zz", body: "name=a&delay=1s", status: 400},

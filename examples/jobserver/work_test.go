@@ -127,6 +127,24 @@ func TestRetryAfterOfAPausedPool(t *testing.T) {
 	}, "-max_queue_size", "1")
 }
 
+func TestAJobThatIsTriedAgainKeepsItsStart(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		post(t, s, "name=a&delay=2s&kind=fail")
+		time.Sleep(3 * time.Second) // the pause before the second call is below a second
+		v := get(t, s, "/work/1")
+		assert.Equal(t, result.Running, v.Status)
+		assert.Equal(t, 2, v.Attempts)
+		assert.InDelta(t, 3, v.Run, 1e-9)
+		require.NotNil(t, v.Started)
+		assert.Equal(t, v.Queued, *v.Started)
+
+		v = get(t, s, "/work/1?wait=30s")
+		assert.Equal(t, result.Failed, v.Status)
+		assert.Equal(t, v.Queued, *v.Started)
+		assert.Contains(t, v.Error, errAskedFor.Error())
+	})
+}
+
 func TestRetryAfterGoesWithThePace(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		full := func() string {
@@ -236,6 +254,8 @@ func TestOnlyTheLastJobsAreRemembered(t *testing.T) {
 func TestIdempotencyKey(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		const body = "name=a&delay=1s"
+		post(t, s, body)
+		assert.Empty(t, s.book.keys.byKey, "there was none")
 		first := post(t, s, body, header("Idempotency-Key", `"k-1"`))
 
 		again := call(t, s, http.MethodPost, "/work?wait=5s", body, header("Idempotency-Key", "k-1"))
@@ -246,7 +266,7 @@ func TestIdempotencyKey(t *testing.T) {
 		w := call(t, s, http.MethodPost, "/work", "name=b&delay=1s", header("Idempotency-Key", "k-1"))
 		assert.Equal(t, "Idempotency-Key", assertProblem(t, w, http.StatusUnprocessableEntity).Field)
 		assert.NotEqual(t, first.ID, post(t, s, body, header("Idempotency-Key", "k-2")).ID)
-		assert.Equal(t, uint64(2), s.pool.Stats().Accepted)
+		assert.Equal(t, uint64(3), s.pool.Stats().Accepted)
 
 		time.Sleep(keyLife)
 		assert.NotEqual(t, first.ID, post(t, s, body, header("Idempotency-Key", "k-1")).ID, "it was forgotten")
