@@ -56,7 +56,7 @@ func TestTheAnswerByHandIsTheViewOfTheJob(t *testing.T) {
 				body := url.Values{"name": {name}, "delay": {delay}, "kind": {"hash"}}.Encode()
 				w := call(t, s, http.MethodPost, "/work", body)
 				require.Equal(t, http.StatusAccepted, w.Code, "%s", w.Body)
-				assert.Equal(t, jsonType, w.Header().Get("Content-Type"))
+				assert.Equal(t, []string{jsonType}, w.Header()["Content-Type"])
 				v := decode[jobView](t, w)
 				rec := s.book.find(v.ID)
 				want, err := json.Marshal(rec.view()) // no time has gone by

@@ -102,7 +102,7 @@ func readEndsOf(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	return readEnds(file)
 }
 
