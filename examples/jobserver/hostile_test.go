@@ -53,6 +53,7 @@ var hostile = []struct {
 	{name: "delay that wraps to a small one", body: "name=a&delay=5124095h34m33.709551616s", status: 400, field: "delay"},
 	{name: "delay too long", body: "name=a&delay=10.000000001s", status: 400, field: "delay"},
 	{name: "delay too short", body: "name=a&delay=999.999999ms", status: 400, field: "delay"},
+	{name: "delay of thousands of digits", body: "name=a&delay=" + strings.Repeat("1", 5000), status: 400, field: "delay"},
 	{name: "delay in hexadecimal", body: "name=a&delay=0x5s", status: 400, field: "delay"},
 	{name: "delay in other digits", body: "name=a&delay=٥s", status: 400, field: "delay"},
 	{name: "delay with script", body: "name=a&delay=" + script, status: 400, field: "delay"},
