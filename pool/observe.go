@@ -36,11 +36,13 @@ type flusher struct {
 	done chan struct{}
 }
 
-// How many events wait for the observer at most, and how many there is room for
-// while none do.
+// How many events wait for the observer at most, how many there is room for at first,
+// and how many there may be room for while none do: enough for the bursts of a busy
+// pool, which else would make a new room for each.
 const (
-	maxEvents = 4096
-	minEvents = 16
+	maxEvents  = 4096
+	minEvents  = 16
+	keptEvents = 256
 )
 
 // newWatch returns a watch that delivers to observe, for a pool of that name.
@@ -135,7 +137,7 @@ func (w *watch) take() (e Event, ok bool) {
 	}
 	if w.size == 0 {
 		w.running = false
-		if len(w.buf) > minEvents {
+		if len(w.buf) > keptEvents {
 			w.buf, w.head = nil, 0
 		}
 		return Event{}, false

@@ -39,7 +39,31 @@ func (p *Pool[In, Out]) Jobs() []JobInfo {
 		infos = append(infos, j.info(now))
 	}
 	slices.SortFunc(infos, func(a, b JobInfo) int { return cmp.Compare(a.ID, b.ID) })
-	return infos
+	return withoutOldEnds(infos, p.kept)
+}
+
+// withoutOldEnds takes out those that ended first, until no more than keep have ended. There
+// may be more, since a job ends a moment before the registry learns of it, or while Jobs
+// looks at the others.
+func withoutOldEnds(infos []JobInfo, keep int) []JobInfo {
+	var ends []time.Time
+	for _, i := range infos {
+		if i.Status.Terminal() {
+			ends = append(ends, i.Timing.Finished())
+		}
+	}
+	if len(ends) <= keep {
+		return infos
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	first, surplus := ends[len(ends)-keep-1], len(ends)-keep
+	return slices.DeleteFunc(infos, func(i JobInfo) bool {
+		old := surplus > 0 && i.Status.Terminal() && !i.Timing.Finished().After(first)
+		if old {
+			surplus--
+		}
+		return old
+	})
 }
 
 // Job returns the job with that number, of a pool with [Track]; false if there is

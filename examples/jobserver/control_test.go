@@ -222,6 +222,12 @@ func TestThePageIsKeptByBrowsers(t *testing.T) {
 }
 
 func TestThePageHasNoInlineScriptAndMakesNoMarkup(t *testing.T) {
+	for _, rule := range []string{
+		"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'",
+		"base-uri 'none'", "form-action 'self'", "require-trusted-types-for 'script'",
+	} {
+		assert.Contains(t, strings.Split(pagePolicy, "; "), rule)
+	}
 	for _, bad := range []string{"<style", " style=", "onclick", "onload", "javascript:"} {
 		assert.NotContains(t, string(indexHTML), bad)
 	}

@@ -15,7 +15,7 @@ const (
 	// streamBuffer is how many events wait for one client. What is beyond that it misses, and is told so.
 	streamBuffer = 256
 	// snapshotEvery is how often clients get a snapshot, if it has changed.
-	snapshotEvery = time.Second
+	snapshotEvery = 250 * time.Millisecond
 	// heartbeatEvery is how often a stream without events has a comment, so that whoever is between
 	// keeps the connection, and we learn that a client is gone.
 	heartbeatEvery = 15 * time.Second
@@ -142,9 +142,13 @@ type poolEvent struct {
 
 // publish sends an event of the pool. It is called by the pool's observer.
 func (h *hub) publish(e pool.Event, b *book) {
-	if h.size() == 0 {
-		return
+	if h.size() > 0 {
+		h.send(e, b)
 	}
+}
+
+// send encodes an event and hands it out.
+func (h *hub) send(e pool.Event, b *book) {
 	view := poolEvent{Kind: e.Kind.String(), Time: e.Time.UTC(), Lost: e.Lost}
 	if e.Worker >= 0 {
 		view.Worker = &e.Worker

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,8 +22,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 		w := &responseWriter{ResponseWriter: out, request: r}
 		h := out.Header()
 		h["X-Content-Type-Options"] = noSniff
-		h["Content-Security-Policy"] = nothingMayLoad
-		h["Cache-Control"] = noStore
+		if r.Method != http.MethodPost { // else nobody keeps the answer, nor does a browser go there
+			h["Content-Security-Policy"] = nothingMayLoad
+			h["Cache-Control"] = noStore
+		}
 		switch {
 		case !s.knowsHost(r.Host):
 			newProblem(http.StatusMisdirectedRequest, "this server is not called so; see -hosts").write(w)
@@ -33,10 +36,11 @@ func (s *server) guard(next http.Handler) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
-		s.metrics.request(r, w.status, time.Since(start))
-		if s.log.Enabled(r.Context(), -4) {
+		took := time.Since(start)
+		s.metrics.request(r.Pattern, w.status, took)
+		if s.log.Enabled(r.Context(), slog.LevelDebug) {
 			s.log.Debug("request", "method", r.Method, "route", r.Pattern, "status", w.status,
-				"remote", r.RemoteAddr, "took", time.Since(start))
+				"remote", r.RemoteAddr, "took", took)
 		}
 	})
 }
@@ -51,7 +55,7 @@ var (
 // isClean refuses what ServeMux would answer with a redirect.
 func isClean(p string) bool {
 	c := path.Clean(p)
-	return p == c || p == c+"/" && c != "/"
+	return strings.HasPrefix(p, "/") && (p == c || p == c+"/" && c != "/")
 }
 
 // knowsHost reports whether the server is called by that name. One on loopback is not called by

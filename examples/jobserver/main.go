@@ -6,7 +6,7 @@
 //	curl -i -d 'name=report' -d 'delay=2s' 'http://127.0.0.1:8080/work?wait=5s'
 //
 // The pool is made in server.go, which has the routes as well. What a client may send is in request.go
-// and idempotency.go, who may steer the pool in guard.go, the stop in serve.go. See README.md.
+// and keyring.go, who may steer the pool in guard.go, the stop in serve.go. See README.md.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
@@ -28,7 +29,14 @@ const (
 	exitUsage  = 2
 )
 
+// gcPercent is how much garbage there may be before it is collected, by what is in use: a few megabytes,
+// which the flags bound. At the usual 100 the collector would come sixty times a second under load.
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on a second one has its usual effect and kills.
 	context.AfterFunc(ctx, stop)
@@ -55,8 +63,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
-	rep, err := serve(ctx, newServer(opts, log), listener)
+	s := newServer(opts, log)
+	rep, err := serve(ctx, s, listener)
 	_, _ = fmt.Fprintln(stdout, rep)
+	if opts.ledger != "" {
+		err = errors.Join(err, s.book.writeLedger(opts.ledger))
+	}
 	if err != nil {
 		complain(stderr, err)
 		return exitFailed

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ import (
 type metrics struct {
 	vars     expvar.Map
 	page     http.Handler
+	routes   map[string]*routeMetrics // by pattern; complete before the first request
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	wait     prometheus.Histogram
@@ -33,6 +35,7 @@ var buckets = []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 2.5, 5, 1
 
 func newMetrics(s *server) *metrics {
 	m := &metrics{
+		routes: make(map[string]*routeMetrics),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "jobserver_http_requests_total", Help: "Requests answered, by route and status.",
 		}, []string{"route", "status"}),
@@ -49,6 +52,7 @@ func newMetrics(s *server) *metrics {
 			Name: "jobserver_events_lost_total", Help: "Events that the histograms of jobs have missed.",
 		}),
 	}
+	m.addRoute(noRoute)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m.requests, m.took, m.wait, m.run, m.lost, &poolCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -76,15 +80,34 @@ func (m *metrics) writeVars(w io.Writer) error {
 	return err
 }
 
-// request counts a request that was answered. The route is the pattern, of which there are few, and
-// not the path, which is the client's.
-func (m *metrics) request(r *http.Request, status int, took time.Duration) {
-	route := r.Pattern
-	if route == "" {
-		route = "none"
+// noRoute is the route of requests that reach no handler.
+const noRoute = "none"
+
+// routeMetrics are the metrics of one route. To find them by their labels anew for each request would take
+// longer than to count it.
+type routeMetrics struct {
+	took     prometheus.Observer
+	statuses sync.Map // prometheus.Counter, by status
+}
+
+// addRoute makes the metrics of a route. The route is the pattern, of which there are few, and not the path,
+// which is the client's.
+func (m *metrics) addRoute(pattern string) {
+	m.routes[pattern] = &routeMetrics{took: m.took.WithLabelValues(pattern)}
+}
+
+// request counts a request that was answered.
+func (m *metrics) request(pattern string, status int, took time.Duration) {
+	route := m.routes[pattern]
+	if route == nil { // no handler was asked
+		pattern, route = noRoute, m.routes[noRoute]
 	}
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
-	m.took.WithLabelValues(route).Observe(took.Seconds())
+	counter, ok := route.statuses.Load(status)
+	if !ok {
+		counter, _ = route.statuses.LoadOrStore(status, m.requests.WithLabelValues(pattern, strconv.Itoa(status)))
+	}
+	counter.(prometheus.Counter).Inc() //nolint:forcetypeassert // nothing else is stored
+	route.took.Observe(took.Seconds())
 }
 
 // observe measures the jobs that have ended. Counts of jobs do not come from here, since events can be

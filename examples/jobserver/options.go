@@ -31,6 +31,7 @@ flags:
   -rate x            requests a second of one client; 0: any number (default 50)
   -streams n         clients of /events at once (default 100)
   -drain d           time for the jobs that were taken, after SIGTERM (default 30s)
+  -ledger file       at the end, write a line of JSON for each job that is remembered (see -keep)
   -admin-token t     what control routes want as "Authorization: Bearer t", at least 16
                      characters; $JOBSERVER_ADMIN_TOKEN does the same, and ps does not show it.
                      Without one they answer on loopback only
@@ -59,6 +60,7 @@ type options struct {
 	rate     float64
 	streams  int
 	drain    time.Duration
+	ledger   string
 	token    string
 	level    slog.Level
 }
@@ -83,6 +85,7 @@ func parseArgs(args []string) (options, error) {
 	flags.Float64Var(&o.rate, "rate", 50, "")
 	flags.IntVar(&o.streams, "streams", 100, "")
 	flags.DurationVar(&o.drain, "drain", 30*time.Second, "")
+	flags.StringVar(&o.ledger, "ledger", "", "")
 	flags.StringVar(&o.token, "admin-token", os.Getenv(tokenVariable), "")
 	flags.TextVar(&o.level, "log", slog.LevelInfo, "")
 	if err := flags.Parse(args); err != nil {

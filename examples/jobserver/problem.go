@@ -34,8 +34,11 @@ func (p *problem) write(w http.ResponseWriter) {
 	writeBody(w, p.Status, p)
 }
 
+// jsonContent is the type of an answer, as the header has it, and is not changed.
+var jsonContent = []string{jsonType}
+
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = jsonContent
 	writeBody(w, status, v)
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,32 +29,31 @@ const (
 
 // readTask reads the task of a POST. An error is a *problem that says which field is wrong.
 func readTask(w http.ResponseWriter, r *http.Request, shortest, longest time.Duration) (task, error) {
-	fields, err := readFields(w, r)
+	f, err := readFields(w, r)
 	if err != nil {
 		return task{}, err
 	}
-	t := task{Name: fields["name"], Kind: kindSleep}
-	if _, ok := fields["name"]; !ok {
+	t := task{Name: f.name.text, Kind: kindSleep}
+	if !f.name.given {
 		return t, badField("name", "is missing")
 	}
 	if bad := checkName(t.Name); bad != nil {
 		return t, bad
 	}
-	text, ok := fields["delay"]
-	if !ok {
+	if !f.delay.given {
 		return t, badField("delay", "is missing")
 	}
 	// ParseDuration knows neither NaN nor infinity, and refuses what overflows.
-	if t.Delay, err = time.ParseDuration(text); err != nil {
-		return t, badField("delay", "want a duration with its unit, such as 1.5s, not "+quote(text))
+	if t.Delay, err = time.ParseDuration(f.delay.text); err != nil {
+		return t, badField("delay", "want a duration with its unit, such as 1.5s, not "+quote(f.delay.text))
 	}
 	if t.Delay < shortest || t.Delay > longest {
 		return t, badField("delay", fmt.Sprintf("want %v to %v", shortest, longest))
 	}
-	if text, ok := fields["kind"]; ok {
-		t.Kind = kind(text)
+	if f.kind.given {
+		t.Kind = kind(f.kind.text)
 		if !slices.Contains(kinds, t.Kind) {
-			return t, badField("kind", fmt.Sprintf("want one of %v, not %s", kinds, quote(text)))
+			return t, badField("kind", fmt.Sprintf("want one of %v, not %s", kinds, quote(f.kind.text)))
 		}
 	}
 	return t, nil
@@ -80,60 +78,51 @@ func checkName(name string) error {
 	return nil
 }
 
-var taskFields = []string{"name", "delay", "kind"}
+// fields are what a body says of a task, in words.
+type fields struct{ name, delay, kind field }
 
-// readFields reads the body as a form or as JSON, each of taskFields at most once and nothing else.
-func readFields(w http.ResponseWriter, r *http.Request) (map[string]string, error) {
-	read, err := bodyReader(r.Header)
-	if err != nil {
-		return nil, err
+type field struct {
+	text  string
+	given bool
+}
+
+// set takes in a field, each of them at most once and nothing else.
+func (f *fields) set(name, text string) error {
+	var to *field
+	switch name {
+	case "name":
+		to = &f.name
+	case "delay":
+		to = &f.delay
+	case "kind":
+		to = &f.kind
+	default:
+		return newProblem(http.StatusBadRequest, "no such field: "+quote(name))
+	}
+	if to.given {
+		return newProblem(http.StatusBadRequest, "given twice: "+name)
+	}
+	*to = field{text, true}
+	return nil
+}
+
+// readFields reads the body as a form or as JSON.
+func readFields(w http.ResponseWriter, r *http.Request) (f fields, err error) {
+	read := f.readForm
+	switch mediaType(r.Header) {
+	case formType:
+	case jsonType:
+		read = f.readJSON
+	default:
+		return f, newProblem(http.StatusUnsupportedMediaType,
+			"want application/x-www-form-urlencoded or application/json, in UTF-8 and not compressed")
 	}
 	body, err := readBody(w, r)
 	if err != nil {
-		return nil, err
+		return f, err
 	}
-	fields, err := read(body)
-	if err != nil {
-		return nil, err
-	}
-	for name := range fields {
-		if !slices.Contains(taskFields, name) {
-			return nil, newProblem(http.StatusBadRequest, "no such field: "+quote(name))
-		}
-	}
-	return fields, nil
-}
-
-// bodyReader returns what reads a body of the type that the header tells.
-func bodyReader(h http.Header) (func([]byte) (map[string]string, error), error) {
-	unsupported := newProblem(http.StatusUnsupportedMediaType,
-		"want application/x-www-form-urlencoded or application/json, in UTF-8 and not compressed")
-	if e := h.Values("Content-Encoding"); len(e) > 0 && !slices.Equal(e, []string{"identity"}) {
-		return nil, unsupported
-	}
-	if len(h.Values("Content-Type")) != 1 {
-		return nil, unsupported
-	}
-	var mediaType string
-	switch text := h.Get("Content-Type"); text {
-	case formType, jsonType: // nearly always, and free
-		mediaType = text
-	default:
-		var params map[string]string
-		var err error
-		mediaType, params, err = mime.ParseMediaType(text)
-		charset, ok := params["charset"]
-		if err != nil || ok && !strings.EqualFold(charset, "utf-8") {
-			return nil, unsupported
-		}
-	}
-	switch mediaType {
-	case formType:
-		return formFields, nil
-	case jsonType:
-		return jsonFields, nil
-	}
-	return nil, unsupported
+	err = read(body)
+	return f, err
 }
 
 const (
@@ -141,87 +130,105 @@ const (
 	jsonType = "application/json"
 )
 
+// mediaType returns the type of a body that can be read as it is; "" if there is none, or another
+// encoding than UTF-8.
+func mediaType(h http.Header) string {
+	if e := h["Content-Encoding"]; len(e) > 0 && !slices.Equal(e, []string{"identity"}) {
+		return ""
+	}
+	types := h["Content-Type"]
+	if len(types) != 1 {
+		return ""
+	}
+	if t := types[0]; t == formType || t == jsonType { // nearly always, and free
+		return t
+	}
+	t, params, err := mime.ParseMediaType(types[0])
+	if charset, ok := params["charset"]; err != nil || ok && !strings.EqualFold(charset, "utf-8") {
+		return ""
+	}
+	return t
+}
+
 // readBody reads the body as far as maxBody. The server's ReadTimeout bounds how long that takes.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
+	var body []byte
+	var err error
+	if n := r.ContentLength; n >= 0 && n <= maxBody { // the server lets no more of it through
+		body = make([]byte, n)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("want a body of at most %d bytes", maxBody))
+		return "", newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("want a body of at most %d bytes", maxBody))
 	}
 	if err != nil {
-		return nil, newProblem(http.StatusBadRequest, "the body could not be read")
+		return "", newProblem(http.StatusBadRequest, "the body could not be read")
 	}
-	return body, nil
+	return string(body), nil
 }
 
-func formFields(body []byte) (map[string]string, error) {
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, newProblem(http.StatusBadRequest, "the body is no form")
-	}
-	return single(values)
-}
-
-// single returns the values of a form or query in which each field occurs once.
-func single(values url.Values) (map[string]string, error) {
-	fields := make(map[string]string, len(values))
-	for name, v := range values {
-		if len(v) != 1 {
-			return nil, newProblem(http.StatusBadRequest, "given twice: "+quote(name))
+// readForm reads a form by the rules of [url.ParseQuery], but without its map of slices.
+func (f *fields) readForm(body string) error {
+	for pair := range strings.SplitSeq(body, "&") {
+		if pair == "" {
+			continue
 		}
-		fields[name] = v[0]
+		name, text, _ := strings.Cut(pair, "=")
+		name, badName := url.QueryUnescape(name)
+		text, badText := url.QueryUnescape(text)
+		if badName != nil || badText != nil || strings.Contains(pair, ";") {
+			return newProblem(http.StatusBadRequest, "the body is no form")
+		}
+		if err := f.set(name, text); err != nil {
+			return err
+		}
 	}
-	return fields, nil
+	return nil
 }
 
-// jsonFields reads one JSON object. It goes by tokens, since Unmarshal takes the last of two fields
+// readJSON reads one JSON object. It goes by tokens, since Unmarshal takes the last of two fields
 // of one name, and one whose name differs in its case.
-func jsonFields(body []byte) (map[string]string, error) {
+func (f *fields) readJSON(body string) error {
 	bad := func(detail string) error { return newProblem(http.StatusBadRequest, detail) }
-	if !utf8.Valid(body) { // the decoder would put a replacement character in
-		return nil, bad("the body is not UTF-8")
+	if !utf8.ValidString(body) { // the decoder would put a replacement character in
+		return bad("the body is not UTF-8")
 	}
 	const want = "want a JSON object with name, delay and kind"
-	dec := json.NewDecoder(bytes.NewReader(body))
+	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, bad(want)
+		return bad(want)
 	}
-	fields := make(map[string]string)
 	for dec.More() {
 		t, err := dec.Token()
 		name, ok := t.(string)
 		if err != nil || !ok {
-			return nil, bad(want)
-		}
-		if _, twice := fields[name]; twice {
-			return nil, bad("given twice: " + quote(name))
+			return bad(want)
 		}
 		value, err := dec.Token()
 		if err != nil {
-			return nil, bad(want)
+			return bad(want)
 		}
-		switch value := value.(type) {
-		case string:
-			fields[name] = value
-		case json.Number:
-			if name != "delay" {
-				return nil, badField(name, "want a string")
-			}
-			fields[name] = value.String() + "s" // as the answer has it, in seconds
-		default:
-			if slices.Contains(taskFields, name) {
-				return nil, badField(name, "want a string")
-			}
-			return nil, bad("no such field: " + quote(name))
+		text, isText := value.(string)
+		if n, ok := value.(json.Number); ok && name == "delay" {
+			text, isText = n.String()+"s", true // as the answer has it, in seconds
+		}
+		if err := f.set(name, text); err != nil {
+			return err
+		}
+		if !isText {
+			return badField(name, "want a string")
 		}
 	}
 	if t, err := dec.Token(); err != nil || t != json.Delim('}') {
-		return nil, bad(want)
+		return bad(want)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, bad("there is something behind the JSON object")
+		return bad("there is something behind the JSON object")
 	}
-	return fields, nil
+	return nil
 }
 
 // readQuery reads the query, in which only the fields that are named may be.
@@ -233,12 +240,17 @@ func readQuery(r *http.Request, names ...string) (map[string]string, error) {
 	if err != nil {
 		return nil, newProblem(http.StatusBadRequest, "the query is malformed")
 	}
-	for name := range values {
+	fields := make(map[string]string, len(values))
+	for name, v := range values {
 		if !slices.Contains(names, name) {
 			return nil, newProblem(http.StatusBadRequest, "no such field in the query: "+quote(name))
 		}
+		if len(v) != 1 {
+			return nil, newProblem(http.StatusBadRequest, "given twice in the query: "+name)
+		}
+		fields[name] = v[0]
 	}
-	return single(values)
+	return fields, nil
 }
 
 // readWait reads how long the client wants the answer to wait for the job's end; 0 if it does not.

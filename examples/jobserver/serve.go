@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -15,11 +20,10 @@ import (
 
 // What a client may take. Handlers that wait extend these for themselves, see stay.
 const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 15 * time.Second
-	writeTimeout  = 15 * time.Second
-	idleTimeout   = time.Minute
-	maxHeader     = 16 << 10
+	readTimeout  = 5 * time.Second // header and body, of 32 KiB at most
+	writeTimeout = 15 * time.Second
+	idleTimeout  = time.Minute
+	maxHeader    = 16 << 10
 	// goodbye is what clients get to read their answers when all jobs have ended.
 	goodbye = 5 * time.Second
 )
@@ -32,13 +36,12 @@ func listen(ctx context.Context, opts options) (net.Listener, error) {
 // that the listener failed.
 func serve(ctx context.Context, s *server, listener net.Listener) (report, error) {
 	web := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients that break off
+		Handler:        s,
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients that break off
 	}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
@@ -103,6 +106,26 @@ func (b *book) left() []uint64 {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// writeLedger writes all jobs that are remembered to a file, one a line, by number.
+func (b *book) writeLedger(path string) error {
+	b.mu.RLock()
+	records := slices.Collect(maps.Values(b.records))
+	b.mu.RUnlock()
+	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.job.ID(), b.job.ID()) })
+	file, err := os.Create(path) //nolint:gosec // the path is that of who started the server
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(file)
+	lines := json.NewEncoder(out)
+	for _, r := range records {
+		if err = lines.Encode(r.view()); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, out.Flush(), file.Close())
 }
 
 // A report says what became of all jobs.

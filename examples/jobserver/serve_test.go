@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,7 @@ func TestDrainFinishesWhatWasTaken(t *testing.T) {
 		w := call(t, s, http.MethodPost, "/work", "name=b&delay=1s")
 		assertProblem(t, w, http.StatusServiceUnavailable)
 		assert.NotEmpty(t, w.Header().Get("Retry-After"))
+		assertProblem(t, call(t, s, http.MethodPost, "/work", "name="), http.StatusServiceUnavailable) // whatever is asked
 		assertProblem(t, call(t, s, http.MethodGet, "/readyz", ""), http.StatusServiceUnavailable)
 		assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/healthz", "").Code)
 		assertProblem(t, call(t, s, http.MethodPost, "/pool/pause", ""), http.StatusConflict)
@@ -118,22 +120,34 @@ func TestRunServesAndDrains(t *testing.T) {
 
 func TestASlowClientIsCutOff(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes the timeout of a request's header")
+		t.Skip("takes the timeout of a request")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	p := start(ctx, t)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(p.base, "http://"))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = io.WriteString(conn, "POST /work HTTP/1.1\r\nHost: localhost\r\nX-")
-	require.NoError(t, err)
-	begin := time.Now()
-	require.NoError(t, conn.SetReadDeadline(begin.Add(2*headerTimeout)))
-	answer, err := io.ReadAll(conn)
-	require.NoError(t, err, "closed by the server")
-	assert.NotContains(t, string(answer), "202")
-	assert.InDelta(t, headerTimeout.Seconds(), time.Since(begin).Seconds(), 2)
+	var clients sync.WaitGroup
+	for _, request := range []string{
+		"POST /work HTTP/1.1\r\nHost: localhost\r\nX-",
+		"POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nContent-Length: 17\r\n\r\nname=a&",
+		"POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nname=a&",
+	} {
+		clients.Go(func() {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(p.base, "http://"))
+			if !assert.NoError(t, err) {
+				return
+			}
+			defer conn.Close()
+			_, err = io.WriteString(conn, request)
+			assert.NoError(t, err)
+			begin := time.Now()
+			assert.NoError(t, conn.SetReadDeadline(begin.Add(2*readTimeout)))
+			answer, err := io.ReadAll(conn)
+			assert.NoError(t, err, "closed by the server")
+			assert.NotContains(t, string(answer), " 202 ")
+			assert.InDelta(t, readTimeout.Seconds(), time.Since(begin).Seconds(), 2)
+		})
+	}
+	clients.Wait()
 	cancel()
 	assert.Equal(t, exitOK, <-p.status)
 }

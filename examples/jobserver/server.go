@@ -44,8 +44,6 @@ func newServer(opts options, log *slog.Logger) *server {
 			// Not what was canceled, which another call would not change.
 			If: func(err error) bool { return errors.Is(err, errAskedFor) },
 		}),
-		// A call that takes longer than a job may ask for is stuck.
-		pool.Timeout(opts.maxDelay+10*time.Second),
 		pool.Observe(s.observe),
 	)
 	s.book = newBook(s.pool, newKeyring(opts.keys))
@@ -60,7 +58,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // routes returns all that the server answers, with what stands in front of it.
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
-	handle := func(pattern string, h handler) { mux.Handle(pattern, s.answer(h)) }
+	handle := func(pattern string, h handler) {
+		s.metrics.addRoute(pattern)
+		mux.Handle(pattern, s.answer(h))
+	}
 
 	handle("POST /work", s.postWork)
 	handle("GET /work", s.listWork)

@@ -50,7 +50,7 @@ func (t task) do(ctx context.Context) (string, error) {
 	if err := sleep(ctx, t.Delay); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("slept %v", t.Delay), nil
+	return "slept " + t.Delay.String(), nil
 }
 
 // hash hashes the name, and then each hash, until the delay is over.

@@ -43,15 +43,20 @@ func (s *server) postWork(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
+	w.Header().Set("Location", "/work/"+strconv.FormatUint(rec.job.ID(), 10))
 	if replay {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	status := http.StatusAccepted
-	if wait > 0 && await(w, r, rec, wait) {
-		status = http.StatusOK
+	switch {
+	case wait > 0 && await(w, r, rec, wait):
+		writeJSON(w, http.StatusOK, rec.view())
+	case wait > 0 || replay:
+		writeJSON(w, http.StatusAccepted, rec.view())
+	default: // by far the most
+		w.Header()["Content-Type"] = jsonContent
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = w.Write(rec.appendQueued(make([]byte, 0, 256))) // a client that is gone needs no answer
 	}
-	w.Header().Set("Location", "/work/"+strconv.FormatUint(rec.job.ID(), 10))
-	writeJSON(w, status, rec.view())
 	return nil
 }
 
@@ -135,7 +140,7 @@ func (s *server) deleteWork(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var errCanceledByClient = errors.New("canceled by request")
+var errCanceledByClient = errors.New("by request")
 
 const (
 	defaultPage = 100
@@ -163,6 +168,9 @@ func (s *server) listWork(w http.ResponseWriter, r *http.Request) error {
 	if text, ok := query["limit"]; ok {
 		if limit, err = readNumber("limit", text, maxPage); err != nil {
 			return err
+		}
+		if limit == 0 { // whose next page would be the same
+			return badField("limit", "want at least 1")
 		}
 	}
 	if text, ok := query["before"]; ok {

@@ -129,6 +129,11 @@ func row(name, status string) string {
 	return `//tbody[@id="job-rows"]/tr[contains(@class, "` + status + `")][td[@class="name" and text()="` + name + `"]]`
 }
 
+// worker waits until a worker is shown with a job of that name.
+func worker(name string) step {
+	return shown(`//*[@id="workers"]/li[contains(@class, "busy")][contains(*[@class="what"], "` + name + `")]`)
+}
+
 // shown waits until the document has what the XPath says.
 func shown(path string) step { return until(`Boolean(` + node(path) + `)`) }
 
@@ -201,7 +206,8 @@ func TestThePage(t *testing.T) {
 	run(ctx, t, add("unwanted", "10", "sleep"),
 		press(row("unwanted", "queued")+`//button`),
 		shown(row("unwanted", "canceled")))
-	time.Sleep(time.Second)
+	run(ctx, t, shown(row("a hash", "running")), worker("a hash"),
+		shown(`//*[@id="size"]`), until(`document.getElementById("size").value === "4"`))
 	screenshot(ctx, t, "light")
 	run(ctx, t, dark())
 	screenshot(ctx, t, "dark")

@@ -4,32 +4,34 @@
 //	go run ./examples/jobserver/load -url http://127.0.0.1:8080/work -n 200000
 //
 // With -serve it starts the server itself, and with -term sends it SIGTERM in the middle: then the
-// server's own report of all ends has to agree with the ledger.
+// server's own ledger has to have one end for each job that was taken.
 //
 //	go build -o jobserver ./examples/jobserver
 //	go run ./examples/jobserver/load -serve ./jobserver -term 3s
+//
+// With -against it compares two servers in turn, by the medians of -rounds.
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
 type options struct {
 	url         string
+	against     string
+	rounds      int
 	serve       string
 	connections int
 	requests    int
@@ -41,6 +43,8 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.url, "url", "http://127.0.0.1:8080/work", "where to post")
+	flag.StringVar(&o.against, "against", "", "where to post in turn with -url, to compare")
+	flag.IntVar(&o.rounds, "rounds", 10, "rounds of a comparison, each of -n requests to both")
 	flag.StringVar(&o.serve, "serve", "", "the jobserver to start; -url is then its address")
 	flag.IntVar(&o.connections, "c", 64, "connections")
 	flag.IntVar(&o.requests, "n", 200_000, "requests, at most")
@@ -55,6 +59,9 @@ func main() {
 }
 
 func run(o options, out io.Writer) error {
+	if o.against != "" {
+		return compare(o, out)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.atMost)
 	defer cancel()
 	var s *started
@@ -68,9 +75,12 @@ func run(o options, out io.Writer) error {
 			time.AfterFunc(o.term, s.term)
 		}
 	}
-	l := send(ctx, o)
+	l, err := send(ctx, o, o.url)
+	if err != nil {
+		return err
+	}
 	_, _ = fmt.Fprintln(out, l)
-	err := l.check()
+	err = l.check()
 	if s != nil {
 		s.term()
 		err = errors.Join(err, s.check(out, l))
@@ -89,27 +99,20 @@ type ledger struct {
 }
 
 // send posts from all connections at once.
-func send(ctx context.Context, o options) *ledger {
-	client := &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: o.connections, MaxConnsPerHost: o.connections},
-		Timeout:   10 * time.Second,
+func send(ctx context.Context, o options, to string) (*ledger, error) {
+	target, err := url.Parse(to)
+	if err != nil || target.Scheme != "http" {
+		return nil, fmt.Errorf("%s: want a URL of http", to)
 	}
-	defer client.CloseIdleConnections()
 	var left atomic.Int64
 	left.Store(int64(o.requests))
-	var gone atomic.Bool // a connection was refused: the server is not there any more
 	ledgers := make([]ledger, o.connections)
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for i := range ledgers {
 		wg.Go(func() {
-			l := &ledgers[i]
-			l.statuses = make(map[int]int)
-			for ctx.Err() == nil && !gone.Load() && left.Add(-1) >= 0 {
-				if !l.post(ctx, client, o) {
-					gone.Store(true)
-				}
-			}
+			ledgers[i].statuses = make(map[int]int)
+			ledgers[i].fill(ctx, target, o.body, func() bool { return ctx.Err() == nil && left.Add(-1) >= 0 })
 		})
 	}
 	wg.Wait()
@@ -125,32 +128,45 @@ func send(ctx context.Context, o options) *ledger {
 		all.locations = append(all.locations, l.locations...)
 	}
 	slices.Sort(all.took)
-	return all
+	return all, nil
 }
 
-// post makes one request, and reports false when there was no answer.
-func (l *ledger) post(ctx context.Context, client *http.Client, o options) bool {
-	// Without the context of the run: what was sent is to be answered.
-	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, o.url, strings.NewReader(o.body))
-	if err != nil {
-		return false
+// fill posts from one connection, and from the next one when the server has closed it, while more says
+// so and there is a server.
+func (l *ledger) fill(ctx context.Context, target *url.URL, form string, more func() bool) {
+	for {
+		w, err := dial(ctx, target, form)
+		if err != nil {
+			return
+		}
+		again := l.post(w, more)
+		_ = w.conn.Close()
+		if !again {
+			return
+		}
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	l.sent++
-	begin := time.Now()
-	response, err := client.Do(request)
-	if err != nil {
-		l.broken++
-		return false
+}
+
+// post makes requests until the server closes the connection: then it returns true.
+func (l *ledger) post(w *wire, more func() bool) bool {
+	for more() {
+		l.sent++
+		begin := time.Now()
+		a, err := w.post()
+		if err != nil {
+			l.broken++
+			return true
+		}
+		l.took = append(l.took, time.Since(begin))
+		l.statuses[a.status]++
+		if a.location != "" && a.status < 300 {
+			l.locations = append(l.locations, a.location)
+		}
+		if a.last {
+			return true
+		}
 	}
-	_, _ = io.Copy(io.Discard, response.Body)
-	_ = response.Body.Close()
-	l.took = append(l.took, time.Since(begin))
-	l.statuses[response.StatusCode]++
-	if location := response.Header.Get("Location"); location != "" && response.StatusCode < 300 {
-		l.locations = append(l.locations, location)
-	}
-	return true
+	return false
 }
 
 // taken is the number of jobs that were taken.
@@ -187,71 +203,18 @@ func (l *ledger) String() string {
 		_, _ = fmt.Fprintf(&b, "%d %s, ", l.statuses[status], http.StatusText(status))
 	}
 	_, _ = fmt.Fprintf(&b, "%d broken off\n", l.broken)
-	at := func(p int) time.Duration {
-		if len(l.took) == 0 {
-			return 0
-		}
-		return l.took[min(len(l.took)-1, len(l.took)*p/100)].Round(time.Microsecond)
-	}
 	_, _ = fmt.Fprintf(&b, "%.0f answers a second, p50 %v, p99 %v, max %v, in %v",
-		float64(len(l.took))/l.elapsed.Seconds(), at(50), at(99), at(100), l.elapsed.Round(time.Millisecond))
+		l.rate(), l.quantile(50), l.quantile(99), l.quantile(100), l.elapsed.Round(time.Millisecond))
 	return b.String()
 }
 
-// started is a server that was started here.
-type started struct {
-	command *exec.Cmd
-	url     string
-	report  chan string // its last line
-	once    sync.Once
-}
+// rate is in answers a second.
+func (l *ledger) rate() float64 { return float64(len(l.took)) / l.elapsed.Seconds() }
 
-func start(path string) (*started, error) {
-	//nolint:gosec,noctx // the path is the user's; it ends by SIGTERM, and that is what is to be seen
-	command := exec.Command(path, "-port", "0", "-rate", "0", "-min-delay", "0s", "-max_queue_size", "1000", "-log", "warn")
-	out, err := command.StdoutPipe()
-	if err != nil {
-		return nil, err
+// quantile returns the time that so many percent of the requests took at most.
+func (l *ledger) quantile(percent int) time.Duration {
+	if len(l.took) == 0 {
+		return 0
 	}
-	if err := command.Start(); err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		return nil, errors.Join(errors.New("the server does not listen"), command.Wait())
-	}
-	s := &started{command: command, report: make(chan string, 1)}
-	s.url = strings.TrimPrefix(lines.Text(), "listening on ")
-	go func() {
-		last := ""
-		for lines.Scan() {
-			last = lines.Text()
-		}
-		s.report <- last
-	}()
-	return s, nil
-}
-
-// term sends SIGTERM, the first time.
-func (s *started) term() { s.once.Do(func() { _ = s.command.Process.Signal(syscall.SIGTERM) }) }
-
-// check waits for the end of the server, and holds its report against the ledger.
-func (s *started) check(out io.Writer, l *ledger) error {
-	report := <-s.report
-	_, _ = fmt.Fprintln(out, "server:", report)
-	err := s.command.Wait()
-	var accepted, succeeded, failed, panicked, canceled, unended, left int
-	if _, scanErr := fmt.Sscanf(report, "report accepted=%d succeeded=%d failed=%d panicked=%d canceled=%d unended=%d left=%d",
-		&accepted, &succeeded, &failed, &panicked, &canceled, &unended, &left); scanErr != nil {
-		return errors.Join(scanErr, err)
-	}
-	ended := succeeded + failed + panicked + canceled
-	switch {
-	case ended != accepted || unended != 0:
-		err = errors.Join(err, fmt.Errorf("of %d jobs %d have ended", accepted, ended))
-	case l.taken() > accepted, l.taken()+l.broken < accepted:
-		// A request that was broken off may have been taken.
-		err = errors.Join(err, fmt.Errorf("%d were told that their job was taken, and %d were", l.taken(), accepted))
-	}
-	return err
+	return l.took[min(len(l.took)-1, len(l.took)*percent/100)].Round(time.Microsecond)
 }

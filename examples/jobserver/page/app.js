@@ -117,8 +117,13 @@ function badge(e, text, look) {
 function drawState() {
   if (!state) return;
   const s = state.stats;
-  for (const name of ["queued", "capacity", "running", "accepted", "succeeded", "failed", "panicked", "canceled"]) set($(name), s[name]);
+  for (const name of ["queued", "capacity", "running", "accepted", "succeeded", "failed", "panicked", "canceled"]) {
+    set($(name), s[name]);
+    $(name).classList.toggle("none", s[name] === 0);
+  }
   set($("worker-count"), s.workers);
+  const size = $("size");
+  if (size.value === size.defaultValue) size.value = size.defaultValue = s.workers; // nobody is about to change it
   $("queue-meter").value = s.queued / Math.max(1, s.capacity);
   $("busy-meter").value = s.busy / Math.max(1, s.workers);
   for (const name of ["wait", "run"]) {
@@ -255,7 +260,8 @@ async function steer(path, text) {
 
 $("resize").addEventListener("submit", (event) => {
   event.preventDefault();
-  const n = new FormData(event.target).get("workers");
+  const n = $("size").value;
+  $("size").defaultValue = n;
   steer("pool/resize?workers=" + encodeURIComponent(n), "The pool has " + n + " workers.");
 });
 $("pause").addEventListener("click", () => {
