@@ -62,11 +62,15 @@ type soak struct {
 	service *service
 	loads   []load
 	books   []*book // of the loads, by place
+	drivers int     // rounds at once
 	before  int     // goroutines before it all began
 }
 
+// drivers is how many rounds run at once, so that loads disturb each other. Most of a round is waiting.
+const drivers = 16
+
 func newSoak(opts options) *soak {
-	s := &soak{opts: opts, before: runtime.NumGoroutine()}
+	s := &soak{opts: opts, drivers: drivers, before: runtime.NumGoroutine()}
 	s.service = newService(nil)
 	s.loads = []load{
 		{"pool: a service", s.service.round},
@@ -91,9 +95,6 @@ func newSoak(opts options) *soak {
 	return s
 }
 
-// drivers is how many rounds run at once, so that loads disturb each other. Most of a round is waiting.
-const drivers = 16
-
 func (s *soak) run(ctx context.Context, stdout, stderr io.Writer) int {
 	say(stdout, "soak: %v with seed %d, %s, %d processors, load %v", s.opts.length, s.opts.seed, runtime.Version(), runtime.GOMAXPROCS(0), s.opts.load)
 	ctx, cancel := context.WithTimeout(ctx, s.opts.length)
@@ -107,7 +108,7 @@ func (s *soak) run(ctx context.Context, stdout, stderr io.Writer) int {
 		p := pacer{share: s.opts.load, rate: startRate, set: func(r float64) { turn.SetLimit(ratelimit.Limit(r)) }}
 		p.run(ctx)
 	})
-	for i := range drivers {
+	for i := range s.drivers {
 		wg.Go(func() { s.drive(ctx, turn, rand.New(rand.NewPCG(s.opts.seed, uint64(i)))) })
 	}
 	s.look(ctx, stdout)
@@ -152,13 +153,13 @@ func (s *soak) look(ctx context.Context, stdout io.Writer) {
 		case <-tick.C:
 		}
 		live := s.ledger.live()
-		now := s.watch.take(func() {
+		now, ok := s.watch.take(ctx, func() {
 			s.service.rest()
 			for _, b := range s.books {
 				b.check(true) // at rest nothing is live
 			}
 		})
-		if time.Since(told) >= s.opts.every {
+		if ok && time.Since(told) >= s.opts.every {
 			told = time.Now()
 			_, wrong := s.ledger.faults()
 			say(stdout, "%8v  accepted %s, live %s; at rest heap %.2f MiB, %d goroutines; under load %.2f MiB, %d; wrong %d",

@@ -23,15 +23,19 @@ type watch struct {
 	samples []sample
 }
 
-// take has everything come to rest and looks at it. rest is called with nothing under way.
-func (w *watch) take(rest func()) sample {
-	s := sample{at: time.Since(w.start), busyHeap: heap(), busyRoutines: runtime.NumGoroutine()}
+// take has everything come to rest and looks at it, unless ctx ends meanwhile, with which goroutines of the program end
+// that belong to it. rest is called with nothing under way.
+func (w *watch) take(ctx context.Context, rest func()) (s sample, ok bool) {
+	s = sample{at: time.Since(w.start), busyHeap: heap(), busyRoutines: runtime.NumGoroutine()}
 	w.gate.Lock()
 	defer w.gate.Unlock()
 	rest()
 	s.restRoutines, s.restHeap = settled()
+	if ctx.Err() != nil {
+		return s, false
+	}
 	w.samples = append(w.samples, s)
-	return s
+	return s, true
 }
 
 // settled collects the garbage, and gives goroutines that are about to end, such as those of timers and closed pools,
