@@ -151,6 +151,9 @@ func compute(in int) int {
 func (t *task) end(o output, err error, attempts int) {
 	calls := int(t.calls.Load())
 	k := kindOf(err, calls)
+	if attempts < 0 && calls == 0 && k != succeeded {
+		k = canceled // with its context, whose cause may be what a neighbour in a Map has come to, a panic for instance
+	}
 	t.book.ended[k].Add(1)
 	switch {
 	case t.ends.Add(1) != 1:
