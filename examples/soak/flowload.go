@@ -73,7 +73,8 @@ func fanRound(ctx context.Context, r *rand.Rand, b *book) {
 	case 0:
 		f = pipeline.Partition(src, 1+r.IntN(4), func(t *task) int { return t.in }, stage)
 	case 1:
-		f = pipeline.Route(src, func(t *task) int { return t.in % 3 }, stage, stage, stage)
+		other := func(f pipeline.Flow[*task]) pipeline.Flow[output] { return stage(f) }
+		f = pipeline.Route(src, func(t *task) int { return t.in % 2 }, stage, other)
 	default: // a second branch only looks
 		var seen atomic.Int64
 		f = pipeline.Broadcast(src, stage, func(f pipeline.Flow[*task]) pipeline.Flow[output] {

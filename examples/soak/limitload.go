@@ -74,15 +74,15 @@ func keyedRound(ctx context.Context, r *rand.Rand, b *book) {
 	var rest grants
 	var wg sync.WaitGroup
 	for range 4 {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		wg.Go(func() {
 			for range 10 {
-				ctx, cancel := context.WithTimeout(ctx, time.Duration(r.IntN(8000))*time.Microsecond)
+				limited, cancel := context.WithTimeout(ctx, time.Duration(own.IntN(8000))*time.Microsecond)
 				g, key := &one, 0
-				if r.IntN(2) == 0 {
-					g, key = &rest, 1+r.IntN(keys)
+				if own.IntN(2) == 0 {
+					g, key = &rest, 1+own.IntN(keys)
 				}
-				g.ask(b, func() error { return k.Wait(ctx, key) })
+				g.ask(b, func() error { return k.Wait(limited, key) })
 				cancel()
 				if n := k.Len(); n > kept {
 					b.errorf("%d keys are kept, at most %d", n, kept)
@@ -104,16 +104,16 @@ func multiRound(ctx context.Context, r *rand.Rand, b *book) {
 	var g grants
 	var wg sync.WaitGroup
 	for range 4 {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		wg.Go(func() {
 			for range 10 {
-				if r.IntN(8) == 0 {
+				if own.IntN(8) == 0 {
 					if held := m.Reserve(); held.OK() {
 						held.Cancel() // as if it had never been
 					}
 				}
-				ctx, cancel := context.WithTimeout(ctx, time.Duration(r.IntN(8000))*time.Microsecond)
-				g.ask(b, func() error { return m.WaitPriority(ctx, 1, r.IntN(3)) })
+				limited, cancel := context.WithTimeout(ctx, time.Duration(own.IntN(8000))*time.Microsecond)
+				g.ask(b, func() error { return m.WaitPriority(limited, 1, own.IntN(3)) })
 				cancel()
 			}
 		})
@@ -127,12 +127,12 @@ func concurrencyRound(ctx context.Context, r *rand.Rand, b *book) {
 	c := ratelimit.NewConcurrency(ratelimit.Between(1, 6), ratelimit.StartAt(1+r.IntN(6)))
 	var wg sync.WaitGroup
 	for range 8 {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		wg.Go(func() {
 			for range 6 {
 				b.accepted.Add(1)
-				ctx, cancel := context.WithTimeout(ctx, time.Duration(r.IntN(4000))*time.Microsecond)
-				permit, err := c.Acquire(ctx)
+				limited, cancel := context.WithTimeout(ctx, time.Duration(own.IntN(4000))*time.Microsecond)
+				permit, err := c.Acquire(limited)
 				if err != nil {
 					b.ended[failed].Add(1)
 					cancel()
@@ -142,8 +142,8 @@ func concurrencyRound(ctx context.Context, r *rand.Rand, b *book) {
 				if n := c.InFlight(); n < 1 || n > 6 {
 					b.errorf("%d permits are out, at most 6", n)
 				}
-				_ = pause(ctx, time.Duration(r.IntN(500))*time.Microsecond)
-				permit.Release(ratelimit.OutcomeOf(ctx.Err()))
+				_ = pause(limited, time.Duration(own.IntN(500))*time.Microsecond)
+				permit.Release(ratelimit.OutcomeOf(limited.Err()))
 				b.ended[succeeded].Add(1)
 				cancel()
 			}

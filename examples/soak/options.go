@@ -42,8 +42,8 @@ func parseArgs(args []string) (o options, err error) {
 	flags.Uint64Var(&o.seed, "seed", rand.Uint64(), "")
 	flags.Float64Var(&o.load, "load", 0.5, "")
 	flags.StringVar(&o.out, "out", "", "")
-	if err := flags.Parse(args); err != nil {
-		return o, err
+	if wrong := flags.Parse(args); wrong != nil {
+		return o, wrong
 	}
 	switch {
 	case flags.NArg() > 0:

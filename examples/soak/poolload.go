@@ -152,14 +152,14 @@ func submitRound(ctx context.Context, r *rand.Rand, b *book) {
 	)
 	stop := make(chan struct{})
 	if r.IntN(2) == 0 {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
-		steering.Go(func() { steer(r, p, stop) })
+		own := fork(r)
+		steering.Go(func() { steer(own, p, stop) })
 	}
 	for range 1 + r.IntN(4) {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		submitters.Go(func() {
-			for _, t := range tasks(r, b, r.IntN(60), p.Do) {
-				j, err, returned := submit(ctx, r, p, t)
+			for _, t := range tasks(own, b, own.IntN(60), p.Do) {
+				j, err, returned := submit(ctx, own, p, t)
 				switch {
 				case !returned:
 					b.accepted.Add(1)
@@ -177,7 +177,7 @@ func submitRound(ctx context.Context, r *rand.Rand, b *book) {
 					mu.Lock()
 					jobs = append(jobs, handed{t, j})
 					mu.Unlock()
-					if r.IntN(15) == 0 {
+					if own.IntN(15) == 0 {
 						j.Cancel(errFaultCause)
 					}
 				}
@@ -190,8 +190,8 @@ func submitRound(ctx context.Context, r *rand.Rand, b *book) {
 	close(stop)
 	steering.Wait()
 	if r.IntN(3) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, time.Duration(1+r.IntN(200))*time.Millisecond)
-		_ = p.Shutdown(ctx) // at its deadline the rest is canceled
+		deadline, cancel := context.WithTimeout(ctx, time.Duration(1+r.IntN(200))*time.Millisecond)
+		_ = p.Shutdown(deadline) // at its deadline the rest is canceled
 		cancel()
 	}
 	_ = p.Close()
@@ -206,7 +206,7 @@ var errFaultCause = errors.New("injected cause")
 
 // submit puts a task into the pool by one of the two ways. It reports whether the call has returned: under
 // [pool.CallerRuns] a task that exits ends the goroutine of its submitter.
-func submit(ctx context.Context, r *rand.Rand, p *tasked, t *task) (j *pool.Job[output], err error, returned bool) { //nolint:revive,staticcheck // returned is about both
+func submit(ctx context.Context, r *rand.Rand, p *tasked, t *task) (j *pool.Job[output], err error, returned bool) { //nolint:revive // returned is about both
 	if r.IntN(4) == 0 {
 		j, err = p.TrySubmit(t, jobOptions(r)...)
 		return j, err, true
@@ -232,14 +232,14 @@ func doRound(ctx context.Context, r *rand.Rand, b *book) {
 	defer p.Close()
 	var wg sync.WaitGroup
 	for range 1 + r.IntN(12) {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		wg.Go(func() {
-			for _, t := range tasks(r, b, r.IntN(10), p.Do) {
+			for _, t := range tasks(own, b, own.IntN(10), p.Do) {
 				b.accepted.Add(1)
-				ctx, cancel := bounded(ctx, r)
+				limited, cancel := bounded(ctx, own)
 				var o output
 				var err error
-				if apart(func() { o, err = p.Do(ctx, t) }) {
+				if apart(func() { o, err = p.Do(limited, t) }) {
 					t.end(o, err, -1)
 				} else {
 					t.settle()
@@ -265,20 +265,20 @@ func mapRound(ctx context.Context, r *rand.Rand, b *book) {
 	defer p.Close()
 	var wg sync.WaitGroup
 	for range 1 + r.IntN(3) {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		wg.Go(func() {
-			ins := tasks(r, b, r.IntN(200), p.Do)
-			if r.IntN(2) == 0 {
+			ins := tasks(own, b, own.IntN(200), p.Do)
+			if own.IntN(2) == 0 {
 				for _, t := range ins {
 					t.do = works
 				}
 			}
 			b.accepted.Add(int64(len(ins)))
-			ctx, cancel := bounded(ctx, r)
+			limited, cancel := bounded(ctx, own)
 			defer cancel()
 			var outs []output
 			var err error
-			returned := apart(func() { outs, err = p.Map(ctx, ins) })
+			returned := apart(func() { outs, err = p.Map(limited, ins) })
 			for i, t := range ins {
 				if returned && err == nil {
 					t.end(outs[i], nil, -1)
@@ -297,16 +297,16 @@ func streamRound(ctx context.Context, r *rand.Rand, b *book) {
 	defer p.Close()
 	var wg sync.WaitGroup
 	for range 1 + r.IntN(3) {
-		r := rand.New(rand.NewPCG(r.Uint64(), 0))
+		own := fork(r)
 		wg.Go(func() {
-			ins := tasks(r, b, r.IntN(300), p.Do)
+			ins := tasks(own, b, own.IntN(300), p.Do)
 			leave := -1
-			if r.IntN(3) == 0 {
-				leave = r.IntN(300)
+			if own.IntN(3) == 0 {
+				leave = own.IntN(300)
 			}
-			ctx, cancel := bounded(ctx, r)
+			limited, cancel := bounded(ctx, own)
 			defer cancel()
-			readResults(b, p.Stream(ctx, given(b, slices.Values(ins))), ins, leave)
+			readResults(b, p.Stream(limited, given(b, slices.Values(ins))), ins, leave)
 		})
 	}
 	wg.Wait()
@@ -399,8 +399,8 @@ func statefulRound(ctx context.Context, r *rand.Rand, b *book) {
 	})
 	var jobs []handed
 	for _, t := range tasks(r, b, r.IntN(150), nil) {
-		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-		j, err := p.Submit(ctx, t, jobOptions(r)...)
+		limited, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		j, err := p.Submit(limited, t, jobOptions(r)...)
 		cancel()
 		if err != nil {
 			b.refused.Add(1)

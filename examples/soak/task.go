@@ -22,7 +22,7 @@ const (
 	mends                // fails once, and works when it is called again
 	panics               // with an error
 	panics0              // with nil
-	breaks               // dereferences nil
+	breaks               // indexes out of range
 	exits                // its goroutine
 	waits                // for the end of its context, or for long
 	nests                // asks its own pool for another task
@@ -35,7 +35,7 @@ var errFault = errors.New("injected fault")
 type task struct {
 	do      fault
 	in      int
-	payload [256]byte // so that an input that is kept somewhere shows
+	ballast [256]byte // so that an input that is kept somewhere shows
 
 	book    *book
 	nested  func(context.Context, *task) (output, error) // for nests; nil: it only works
@@ -58,10 +58,13 @@ var mix = [...]struct {
 func tasks(r *rand.Rand, b *book, n int, nested func(context.Context, *task) (output, error)) []*task {
 	all := make([]*task, n)
 	for i := range all {
-		all[i] = &task{do: pick(r), in: r.IntN(1 << 30), book: b, nested: nested}
+		all[i] = &task{do: pick(r), in: r.IntN(1 << 30), ballast: [256]byte{1}, book: b, nested: nested}
 	}
 	return all
 }
+
+// fork is a source of its own for another goroutine.
+func fork(r *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(r.Uint64(), 0)) }
 
 func pick(r *rand.Rand) fault {
 	n := r.IntN(100)
@@ -101,8 +104,8 @@ func call(ctx context.Context, t *task) (out output, err error) {
 	case panics0:
 		panic(nil) //nolint:govet // it is on purpose
 	case breaks:
-		var nothing *task
-		nothing.in++
+		none := make([]int, 0)
+		t.in = none[t.in%8]
 	case exits:
 		runtime.Goexit()
 	case waits:
@@ -215,12 +218,12 @@ func (t *task) settle() {
 
 // apart runs f on a goroutine of its own, which f may end, and waits for it. It reports whether f has returned.
 func apart(f func()) (returned bool) {
-	done := make(chan struct{})
+	done := make(chan bool, 1)
 	go func() {
-		defer close(done)
+		through := false
+		defer func() { done <- through }()
 		f()
-		returned = true
+		through = true
 	}()
-	<-done
-	return returned
+	return <-done
 }

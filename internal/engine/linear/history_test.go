@@ -28,13 +28,15 @@ func (h *history) call(client int, in any, f func() any) {
 	h.add(client, in, out, begin, h.clock.Add(1))
 }
 
-// twoSteps records what f does, which takes effect at two instants, as two operations of two clients.
-func (h *history) twoSteps(client, other int, first, second any, f func()) {
+// steps records what f does, which takes effect at several instants, as an operation for each. clients is how many there
+// are: for all but the first operation others are made up, since one client makes one call at a time.
+func (h *history) steps(client, clients int, ops []any, f func()) {
 	begin := h.clock.Add(1)
 	f()
 	end := h.clock.Add(1)
-	h.add(client, first, nil, begin, end)
-	h.add(other, second, nil, begin, end)
+	for i, op := range ops {
+		h.add(client+i*clients, op, nil, begin, end)
+	}
 }
 
 func (h *history) add(client int, in, out any, begin, end int64) {

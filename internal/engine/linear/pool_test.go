@@ -18,14 +18,16 @@ import (
 
 // A pool that is paused: what is accepted waits, until it is canceled or the pool ends.
 //
-// Two methods are no single step, nor do they say so: Cancel ends the job and then lets go of its place, and Close stops
-// the intake and then ends the jobs, one after the other. Each is two operations here, the second of which cannot come
-// before the first.
+// Two methods are no single step, nor do they say so. Cancel claims the job, which shows as running then, and afterwards
+// ends it, which is counted, and lets go of its place, which may come first. Close stops the intake and then ends the
+// jobs, one after the other, but for those that somebody else is canceling. So each is several operations here, of which
+// the first one has to come first.
 type (
 	submit  struct{ v int } // returns an error
 	try     struct{ v int } // returns an error
-	drop    struct{ v int } // the first half of canceling v, which was accepted
-	letGo   struct{ v int } // the second half
+	claim   struct{ v int } // of Cancel of v, which was accepted
+	settle  struct{ v int } // of Cancel
+	letGo   struct{ v int } // of Cancel
 	status  struct{ v int } // of v, which was accepted; returns a result.Status
 	count   struct{}        // returns a pool.Stats
 	stop    struct{}        // the first half of Close
@@ -34,7 +36,8 @@ type (
 	// jobs is the state: its slices are sorted, and never written to.
 	jobs struct {
 		waiting  []int
-		leaving  []int // have ended, and have their place still
+		claimed  []int // by Cancel
+		leaving  []int // claimed or canceled, and have their place still
 		canceled int
 		closing  bool
 		closed   bool
@@ -42,9 +45,14 @@ type (
 )
 
 func (s jobs) in(v int) jobs {
-	at, _ := slices.BinarySearch(s.waiting, v)
-	s.waiting = slices.Insert(slices.Clone(s.waiting), at, v)
+	s.waiting = with(s.waiting, v)
 	return s
+}
+
+// with is a sorted slice and v.
+func with(all []int, v int) []int {
+	at, _ := slices.BinarySearch(all, v)
+	return slices.Insert(slices.Clone(all), at, v)
 }
 
 func (s jobs) full(limit int) bool { return len(s.waiting)+len(s.leaving) >= limit }
@@ -64,7 +72,7 @@ func poolModel(limit int) *porcupine.Model {
 		Equal: func(a, b any) bool {
 			x, y := a.(jobs), b.(jobs)
 			return x.closing == y.closing && x.closed == y.closed && x.canceled == y.canceled &&
-				slices.Equal(x.waiting, y.waiting) && slices.Equal(x.leaving, y.leaving)
+				slices.Equal(x.waiting, y.waiting) && slices.Equal(x.claimed, y.claimed) && slices.Equal(x.leaving, y.leaving)
 		},
 		Step: func(state, op, out any) (bool, any) {
 			s := state.(jobs)
@@ -88,38 +96,45 @@ func poolModel(limit int) *porcupine.Model {
 				default:
 					return errors.Is(err, pool.ErrFull) && !s.closing && s.full(limit), s
 				}
-			case drop:
+			case claim:
 				left, ok := without(s.waiting, op.v)
 				if ok {
-					at, _ := slices.BinarySearch(s.leaving, op.v)
-					s.waiting, s.leaving, s.canceled = left, slices.Insert(slices.Clone(s.leaving), at, op.v), s.canceled+1
+					s.waiting, s.claimed, s.leaving = left, with(s.claimed, op.v), with(s.leaving, op.v)
 				}
-				return true, s // or it had ended already
-			case letGo:
-				if _, waits := slices.BinarySearch(s.waiting, op.v); waits {
-					return false, s
+				return true, s // or it has ended already
+			case settle:
+				left, ok := without(s.claimed, op.v)
+				if ok {
+					s.claimed, s.canceled = left, s.canceled+1
 				}
-				s.leaving, _ = without(s.leaving, op.v)
-				return true, s
-			case status:
 				_, waits := slices.BinarySearch(s.waiting, op.v)
-				if waits && s.closing {
-					return true, s // it ends in these instants
+				return !waits, s
+			case letGo:
+				s.leaving, _ = without(s.leaving, op.v)
+				_, waits := slices.BinarySearch(s.waiting, op.v)
+				return !waits, s
+			case status:
+				if _, waits := slices.BinarySearch(s.waiting, op.v); waits {
+					return out == result.Queued || s.closing, s // it ends in these instants
 				}
-				return waits == (out == result.Queued) && (waits || out == result.Canceled), s
+				if _, claimed := slices.BinarySearch(s.claimed, op.v); claimed {
+					return out == result.Running, s
+				}
+				return out == result.Canceled, s
 			case count:
 				got := out.(pool.Stats)
-				if s.closing && !s.closed {
-					return got.Accepted == uint64(s.canceled+len(s.waiting)) &&
-						got.Accepted == got.Canceled+uint64(got.Queued+got.Running), s
+				live := len(s.waiting) + len(s.claimed)
+				if got.Accepted != uint64(s.canceled+live) || got.Accepted != got.Canceled+uint64(got.Queued+got.Running) {
+					return false, s
 				}
-				return got.Queued == len(s.waiting) && got.Canceled == uint64(s.canceled) &&
-					got.Accepted == uint64(s.canceled+len(s.waiting)), s
+				return got.Queued == live || s.closing && !s.closed, s
 			case stop:
 				s.closing = true
 				return true, s
 			case stopped:
-				return s.closing, jobs{canceled: s.canceled + len(s.waiting), closing: true, closed: true}
+				ended := len(s.waiting)
+				s.waiting, s.canceled, s.closed = nil, s.canceled+ended, true
+				return s.closing, s
 			}
 			return false, s
 		},
@@ -172,7 +187,7 @@ func recordPool(seed uint64, limit, clients, calls int, lie func(error) error) *
 					cancel()
 				case n < 7 && len(known) > 0:
 					of := known[r.IntN(len(known))]
-					h.twoSteps(client, clients+1+client, drop{of}, letGo{of}, func() { mine[of].Cancel(nil) })
+					h.steps(client, clients+1, []any{claim{of}, settle{of}, letGo{of}}, func() { mine[of].Cancel(nil) })
 				case n < 9 && len(known) > 0:
 					of := known[r.IntN(len(known))]
 					h.call(client, status{of}, func() any { return mine[of].Status() })
@@ -189,7 +204,7 @@ func recordPool(seed uint64, limit, clients, calls int, lie func(error) error) *
 		wg.Wait()
 	}
 	if root.IntN(2) == 0 {
-		h.twoSteps(clients, 2*clients+1, stop{}, stopped{}, func() { _ = p.Close() })
+		h.steps(clients, clients+1, []any{stop{}, stopped{}}, func() { _ = p.Close() })
 	}
 	wg.Wait()
 	_ = p.Close()

@@ -84,7 +84,10 @@ func fifoModel(limit int) *porcupine.Model {
 				case r.err != nil:
 					return s.closed && !r.full, s
 				case r.full:
-					return !s.closed && full && s.items[0] == r.dropped, fifo{s.items[1:], false}.with(in.v)
+					if s.closed || !full || s.items[0] != r.dropped {
+						return false, s
+					}
+					return true, fifo{s.items[1:], false}.with(in.v)
 				default:
 					return !s.closed && !full, s.with(in.v)
 				}
@@ -161,25 +164,27 @@ func record(q queue, seed uint64, putters, calls int) *history {
 	return &h
 }
 
-// real is an engine.Queue with one taker.
-type real struct {
+// engineQueue is an engine.Queue with one taker.
+type engineQueue struct {
 	*engine.Queue[int]
 	taker *engine.Taker[int]
 }
 
-func newReal(limit int) *real {
+func newEngineQueue(limit int) *engineQueue {
 	q := engine.NewQueue[int](engine.NewClock(), limit)
-	return &real{q, q.NewTaker()}
+	return &engineQueue{q, q.NewTaker()}
 }
 
-func (q *real) Replace(v int) (dropped int, full bool, err error) { return q.Queue.Replace(v, nil) }
+func (q *engineQueue) Replace(v int) (dropped int, full bool, err error) {
+	return q.Queue.Replace(v, nil)
+}
 
-func (q *real) Waiting() int {
+func (q *engineQueue) Waiting() int {
 	n, _ := q.Counts()
 	return n
 }
 
-func (q *real) Take() []int {
+func (q *engineQueue) Take() []int {
 	if !q.taker.Next(0) {
 		return nil
 	}
@@ -194,75 +199,75 @@ func TestQueueWithOneTakerIsABoundedFIFO(t *testing.T) {
 	for i := range histories() {
 		seed := rand.Uint64()
 		limit := 1 + i%3
-		accept(t, fifoModel(limit), record(newReal(limit), seed, 3, 6), seed)
+		accept(t, fifoModel(limit), record(newEngineQueue(limit), seed, 3, 6), seed)
 	}
 }
 
 // broken is a queue that is right but for what is overridden.
 type broken struct {
-	*real
+	*engineQueue
 	room    int // beyond the limit
-	tryPut  func(q *real, v int) error
-	waiting func(q *real) int
-	take    func(q *real) []int
-	closes  func(q *real)
+	tryPut  func(q *engineQueue, v int) error
+	waiting func(q *engineQueue) int
+	take    func(q *engineQueue) []int
+	closes  func(q *engineQueue)
 }
 
 func (b broken) TryPut(v int) error {
 	if b.tryPut == nil {
-		return b.real.TryPut(v)
+		return b.engineQueue.TryPut(v)
 	}
-	return b.tryPut(b.real, v)
+	return b.tryPut(b.engineQueue, v)
 }
 
 func (b broken) Waiting() int {
 	if b.waiting == nil {
-		return b.real.Waiting()
+		return b.engineQueue.Waiting()
 	}
-	return b.waiting(b.real)
+	return b.waiting(b.engineQueue)
 }
 
 func (b broken) Take() []int {
 	if b.take == nil {
-		return b.real.Take()
+		return b.engineQueue.Take()
 	}
-	return b.take(b.real)
+	return b.take(b.engineQueue)
 }
 
 func (b broken) Close() {
 	if b.closes == nil {
-		b.real.Close()
+		b.engineQueue.Close()
 		return
 	}
-	b.closes(b.real)
+	b.closes(b.engineQueue)
 }
 
 // What is broken in one place is found: so the check sees what it is there for.
 func TestBrokenQueuesAreFound(t *testing.T) {
 	const limit = 2
 	for name, b := range map[string]broken{
-		"loses an item that it has accepted": {tryPut: func(*real, int) error { return nil }},
-		"puts an item in twice": {tryPut: func(q *real, v int) error {
+		"loses an item that it has accepted": {tryPut: func(*engineQueue, int) error { return nil }},
+		"puts an item in twice": {tryPut: func(q *engineQueue, v int) error {
 			if err := q.TryPut(v); err != nil {
 				return err
 			}
 			_ = q.TryPut(v)
 			return nil
 		}},
-		"is full one item too early": {tryPut: func(q *real, v int) error {
+		"is full one item too early": {tryPut: func(q *engineQueue, v int) error {
 			if q.Waiting() >= limit-1 {
 				return engine.ErrFull
 			}
 			return q.TryPut(v)
 		}},
 		"takes an item beyond its limit": {room: 1},
-		"counts one that is not there":   {waiting: func(q *real) int { return q.Waiting() + 1 }},
-		"gives what is behind first": {take: func(q *real) []int {
+		"counts one that is not there":   {waiting: func(q *engineQueue) int { return q.Waiting() + 1 }},
+		"gives what is behind first": {take: func(q *engineQueue) []int {
 			got := q.Take()
 			slices.Reverse(got)
 			return got
 		}},
-		"ends with items left": {take: func(q *real) []int {
+		"ends with items left": {take: func(q *engineQueue) []int {
 			for got := q.Take(); got != nil; got = q.Take() {
 				if got[0]%100 != 1 {
 					return got
@@ -270,11 +275,11 @@ func TestBrokenQueuesAreFound(t *testing.T) {
 			}
 			return nil
 		}},
-		"goes on after the close": {closes: func(q *real) { go q.Close() }},
+		"goes on after the close": {closes: func(q *engineQueue) { go q.Close() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(3000) {
-				b.real = newReal(limit + b.room)
+				b.engineQueue = newEngineQueue(limit + b.room)
 				if !linearizable(fifoModel(limit), record(b, seed, 3, 6)) {
 					return
 				}
