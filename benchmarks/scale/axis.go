@@ -16,7 +16,6 @@ import (
 // axis is what grows.
 type axis struct {
 	name, title, about, unit string
-	logX                     bool
 	xs, few                  []int // the places, and those with -short
 	lines                    []line
 }
@@ -202,18 +201,21 @@ func median(values []float64) float64 {
 func watched(f func()) (goroutines int, bytes uint64) {
 	runtime.GC()
 	before, there := runtime.NumGoroutine(), memory()
-	stop, stopped := make(chan struct{}), make(chan struct{})
+	type most struct {
+		goroutines int
+		bytes      uint64
+	}
+	stop, seen := make(chan struct{}), make(chan most)
 	go func() {
-		defer close(stopped)
+		var m most
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
 		for {
-			goroutines = max(goroutines, runtime.NumGoroutine()-before-1)
-			if m := memory(); m > there {
-				bytes = max(bytes, m-there)
-			}
+			m.goroutines = max(m.goroutines, runtime.NumGoroutine()-before-1)
+			m.bytes = max(m.bytes, max(memory(), there)-there)
 			select {
 			case <-stop:
+				seen <- m
 				return
 			case <-tick.C:
 			}
@@ -221,8 +223,8 @@ func watched(f func()) (goroutines int, bytes uint64) {
 	}()
 	f()
 	close(stop)
-	<-stopped
-	return goroutines, bytes
+	m := <-seen
+	return m.goroutines, m.bytes
 }
 
 func memory() uint64 {

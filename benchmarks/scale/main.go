@@ -85,7 +85,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		if *short {
 			command += " -short"
 		}
-		p.Measure = fmt.Sprintf("`%s` on %s: %s, %d cores, %s/%s, %s, commit %s", command, time.Now().UTC().Format(time.DateOnly),
+		p.Measure = fmt.Sprintf("%#q on %s: %s, %d cores, %s/%s, %s, commit %s", command, time.Now().UTC().Format(time.DateOnly),
 			host.CPU(), runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version(), host.Commit(results))
 		parts = slices.DeleteFunc(parts, func(old *part) bool { return old.Name == p.Name })
 		parts = append(parts, p)
@@ -107,7 +107,8 @@ func load(file string) ([]*part, error) {
 		return nil, err
 	}
 	var parts []*part
-	return parts, json.Unmarshal(text, &parts)
+	err = json.Unmarshal(text, &parts)
+	return parts, err
 }
 
 func write(parts []*part, dir, file string) error {
