@@ -160,7 +160,10 @@ func (a axis) measure(short bool, log io.Writer) *part {
 		for _, x := range xs {
 			n := l.items(x)
 			if short {
-				n = min(n, 20_000)
+				n = min(n, 5000)
+				if a.name == "waiting" {
+					n = min(n, 10*x)
+				}
 			}
 			pt := &point{Line: l.name, X: x, Items: n}
 			var processors []float64
@@ -171,7 +174,7 @@ func (a axis) measure(short bool, log io.Writer) *part {
 				l.do(x, n)
 				pt.Samples = append(pt.Samples, float64(time.Since(start))/float64(n))
 				processors = append(processors, float64(processorTime()-used)/float64(n))
-				if rounds := len(pt.Samples); time.Since(began) > 2*time.Second && rounds >= 3 || time.Since(began) > 4*time.Second {
+				if rounds := len(pt.Samples); time.Since(began) > 2*time.Second && rounds >= 3 || time.Since(began) > 4*time.Second || short && rounds == 2 {
 					break
 				}
 			}
