@@ -441,11 +441,12 @@ func (s *shard[K]) close(key K, hash uint64, l *ownLimiter) {
 	at := int64(time.Since(s.keyed.epoch))
 	l.line.lock()
 	b, end, calm := l.state.Load(), l.line.quietAt(at), l.line.calm(at)
+	tat := b.tat // a timer that was stopped too late may still take the lock, and write it
 	l.line.unlock()
-	if calm && b.base == s.base && b.tat != unused {
-		s.table.find(key, hash).tat = b.tat // as before
+	if calm && b.base == s.base && tat != unused {
+		s.table.find(key, hash).tat = tat // as before
 		delete(s.large, key)
-		end = s.end(b.tat)
+		end = s.end(tat)
 	}
 	s.expires(end)
 }

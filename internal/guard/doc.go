@@ -9,6 +9,8 @@
 //   - imports_test.go: packages import only what the table of layers allows, go.mod requires only what was decided.
 //   - toplevel_test.go: nothing strays into the root of the repository.
 //   - links_test.go: relative links in the pages lead somewhere.
+//   - guarantees_test.go: the tests that docs/guarantees.md names exist, and each promise has one.
+//   - build_test.go: no test package is linked into a program.
 //
 // Every check is a function from sources to a list of complaints. Its own test feeds it samples that break the rule,
 // so that a check which has gone blind fails before it lets anything through.
