@@ -208,6 +208,26 @@ func TestSubmitterThatWaitsIsTurnedAway(t *testing.T) {
 	}
 }
 
+// So it is for one that waits to run its job itself, whatever the pool ends for.
+func TestSubmitterThatWaitsToRunItsJobIsTurnedAway(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(1), pool.Queue(1), pool.WhenFull(pool.CallerRuns))
+		submit(t, p, heed)
+		synctest.Wait()
+		submit(t, p, give(1)) // fills the queue
+		turned := make(chan error, 1)
+		go func() {
+			_, err := p.Submit(t.Context(), give(2))
+			turned <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
+		defer cancel()
+		assert.ErrorIs(t, p.Shutdown(ctx), errBoom)
+		assert.Equal(t, pool.ErrClosed, <-turned)
+	})
+}
+
 // "Later calls get ErrClosed", whichever, and as often as they like.
 func TestUseAfterClose(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

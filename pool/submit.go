@@ -100,7 +100,10 @@ func (j *job[In, Out]) runHere(ctx context.Context) error {
 	}
 	defer p.leave()
 	hold, err := p.acquire(ctx, nil, nil)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return ErrClosed // and not why, as for all that was not accepted
+	case err != nil:
 		return err
 	}
 	defer hold.release()
