@@ -93,12 +93,20 @@ func (a *actor) order() *order {
 	if a.outer != nil {
 		r.depth = a.outer.depth + 1
 	}
-	if r.depth > 2 && r.kind >= asksDo {
+	if r.kind >= asksDo && (r.depth == deepest || !a.dice.one(1+r.depth)) { // or one would ask for thousands
 		r.kind = succeeds
 	}
 	o := &order{r}
 	weigh(a.game, inputs, o)
 	return o
+}
+
+// many is n, or fewer within a call.
+func (a *actor) many(n int) int {
+	if a.outer != nil {
+		return 4
+	}
+	return n
 }
 
 // orders makes some of them.
@@ -168,7 +176,7 @@ func (a *actor) mapping() {
 	a.ops.Add(1)
 	ctx, cancel := a.context()
 	defer cancel()
-	all := a.orders(a.dice.throw(30))
+	all := a.orders(a.dice.throw(a.many(30)))
 	var records []*record
 	may := false
 	for _, o := range all {
@@ -194,7 +202,7 @@ func (a *actor) stream() {
 	a.ops.Add(1)
 	ctx, cancel := a.context()
 	defer cancel()
-	all := a.orders(a.dice.throw(60))
+	all := a.orders(a.dice.throw(a.many(60)))
 	var records []*record
 	for _, o := range all {
 		records = append(records, o.of)

@@ -32,7 +32,7 @@ type game struct {
 	limited        bool
 	statesFail     bool
 	steered        bool
-	end1           context.CancelCauseFunc // ends the pool; nil: it hangs on nothing
+	hangs          context.CancelCauseFunc // ends the context that it hangs on; nil: it hangs on none
 	states         *states                 // nil: none
 	watcher        *watcher                // nil: none
 	scale          *scale                  // nil: nothing is weighed
@@ -108,7 +108,7 @@ func newGame(t testing.TB, name string, d *dice, virtual bool) *game {
 	})
 	maybe(8, func() pool.Option {
 		ctx, end := context.WithCancelCause(context.Background())
-		g.end1 = end
+		g.hangs = end
 		return pool.Context(ctx)
 	})
 	maybe(3, func() pool.Option {
@@ -207,8 +207,10 @@ func (g *game) finish(way int) {
 		g.check(err == nil || errors.Is(err, errStop), "Shutdown: %v", err)
 		g.idle()
 	default:
-		if g.end1 != nil {
-			g.end1(errStop)
+		if g.hangs == nil {
+			g.close()
+		} else {
+			g.hangs(errStop)
 		}
 	}
 }
@@ -324,7 +326,7 @@ func (g *game) care(stop <-chan struct{}) {
 		if s.Paused {
 			g.p.Resume()
 		}
-		if s.Workers == 0 && !g.noIntake.Load() {
+		if s.Workers == 0 {
 			g.resize(1 + int(last)%4)
 		}
 		g.lower()

@@ -207,7 +207,7 @@ func (s *scale) left(what int) (n int) {
 }
 
 // forgotten checks that nothing in a pool that lives keeps what has ended. What it tracks are
-// outputs, errors and contexts, never inputs.
+// outputs, errors and contexts, also those of the calls that a job was submitted in, never inputs.
 func (g *game) forgotten() {
 	s := g.scale
 	if s == nil {
@@ -215,7 +215,7 @@ func (g *game) forgotten() {
 	}
 	kept := max(g.tracks, 0)
 	if collected(func() bool {
-		return s.left(inputs) == 0 && s.left(outputs)+s.left(failures) <= kept && s.left(values) <= kept
+		return s.left(inputs) == 0 && s.left(outputs)+s.left(failures) <= kept && s.left(values) <= kept*(1+deepest)
 	}) {
 		return
 	}

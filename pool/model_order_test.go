@@ -38,6 +38,9 @@ const (
 	kinds
 )
 
+// deepest is how many calls there are within each other at most, but for the outermost.
+const deepest = 3
+
 // order is an input. The pool must not keep it: what has to be known of it later is in its
 // record.
 type order struct{ of *record }
@@ -177,9 +180,9 @@ func (g *game) within(ctx context.Context, r *record) {
 		return
 	case shutsDown:
 		g.ops.Add(1)
+		g.noIntake.Store(true)
 		err := g.p.Shutdown(ctx)
 		g.check(errors.Is(err, pool.ErrWouldDeadlock), "Shutdown inside a call: %v", err)
-		g.noIntake.Store(true)
 		return
 	default:
 	}
@@ -248,6 +251,9 @@ func (g *game) underway() {
 	n := g.running.Add(1)
 	if n > most {
 		most = max(most, g.most.Load())
+		if g.noIntake.Load() {
+			most = max(most, 1) // there is one to finish
+		}
 		g.check(n <= most, "%d calls under way, of at most %d", n, most)
 	}
 }
