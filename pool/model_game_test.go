@@ -163,6 +163,9 @@ func (g *game) play(d *dice, rounds int) {
 		time.Sleep(when)
 	} else {
 		acting.Wait()
+		if g.watcher != nil {
+			g.watcher.hush()
+		}
 		g.settleOrphans()
 		if !g.noIntake.Load() {
 			g.settled()

@@ -23,6 +23,7 @@ type watcher struct {
 	lost    int
 	panics  int
 	n       int
+	quiet   bool
 }
 
 // told is what an observer knows of a job.
@@ -64,18 +65,35 @@ func (w *watcher) observe(e pool.Event) {
 			time.Sleep(w.short)
 		}
 	case 6:
-		if n%16 == 0 && n < 1000 { // what it submits is told to it as well
-			r := &record{kind: yields}
-			w.submitted.Add(1)
-			if j, err := w.p.TrySubmit(&order{r}); err == nil {
-				w.leaveTo(pending{r, j})
-			}
+		if n%16 == 0 { // what it submits is told to it as well
+			w.submit()
 		}
 	case 7:
 		w.p.Workers()
 		w.p.Jobs()
 	default:
 	}
+}
+
+// submit submits a job, unless the actors are through.
+func (w *watcher) submit() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.quiet {
+		return
+	}
+	r := &record{kind: yields}
+	w.submitted.Add(1)
+	if j, err := w.p.TrySubmit(&order{r}); err == nil {
+		w.leaveTo(pending{r, j})
+	}
+}
+
+// hush has it submit nothing more.
+func (w *watcher) hush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.quiet = true
 }
 
 // enter enters an event and returns how many there were.
