@@ -203,6 +203,12 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 	}
 	c.mu.Unlock()
 
+	if p.waiting.Load() { // behind the count: so who waits has seen it, or is told
+		select {
+		case p.nudge <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
 	if j.x != nil {
 		j.ended(now, status, dropped)
 	}

@@ -166,6 +166,7 @@ func (p *Pool[In, Out]) stopIntake() {
 	p.stopOnce.Do(func() {
 		go func() { // ends with the last call; Close waits for it
 			p.idle.Wait()
+			p.settleJobs()
 			p.slots.Dissolve()
 			p.end(ErrClosed) // frees what hangs on the pool's life
 			close(p.settled)
@@ -175,6 +176,14 @@ func (p *Pool[In, Out]) stopIntake() {
 			p.directDone()
 		}
 	})
+}
+
+// settleJobs waits for jobs that left the queue with whoever cancels or drops them, and that
+// goroutine, which is not the pool's, has not ended yet. Nothing is accepted any more.
+func (p *Pool[In, Out]) settleJobs() {
+	for p.waiting.Store(true); !p.tally.through(p.queue); {
+		<-p.nudge
+	}
 }
 
 // directDone settles the part of the direct calls, once: those that are turned

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -322,5 +323,45 @@ func TestCloseRacesWithEverything(t *testing.T) {
 		})
 		wg.Wait()
 		assert.Equal(t, accepted.Load(), ended.Load())
+	}
+}
+
+// "Jobs in the queue end", whoever ends them: Close waits for what the end of the pool's
+// context, another Close or a Cancel is about to end.
+func TestCloseWaitsForJobsThatOthersEnd(t *testing.T) {
+	const n = 20_000
+	ends := map[string]func(p *pool.Pool[task, int], cancel func(), jobs []*pool.Job[int]){
+		"context": func(_ *pool.Pool[task, int], cancel func(), _ []*pool.Job[int]) { cancel() },
+		"close":   func(p *pool.Pool[task, int], _ func(), _ []*pool.Job[int]) { go p.Close() },
+		"cancel": func(_ *pool.Pool[task, int], _ func(), jobs []*pool.Job[int]) {
+			go func() {
+				for _, j := range jobs {
+					j.Cancel(nil)
+				}
+			}()
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			for range many(10) + 1 {
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				p := newTasks(pool.Workers(1), pool.Queue(n), pool.Context(ctx))
+				p.Pause()
+				var jobs []*pool.Job[int]
+				for range n {
+					j, err := p.TrySubmit(give(1))
+					require.NoError(t, err)
+					jobs = append(jobs, j)
+				}
+				end(p, cancel, jobs)
+				for !jobs[0].Status().Terminal() { // it has begun
+					runtime.Gosched()
+				}
+				require.NoError(t, p.Close())
+				left := slices.IndexFunc(jobs, func(j *pool.Job[int]) bool { return !j.Status().Terminal() })
+				require.Equal(t, -1, left, "a job that has not ended, and Close has returned")
+			}
+		})
 	}
 }
