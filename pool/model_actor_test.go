@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -15,7 +16,7 @@ import (
 // actor is a goroutine that uses the pool, or a call that does.
 type actor struct {
 	*game
-	dice  *dice
+	dice  *testkit.Dice
 	ctx   context.Context //nolint:containedctx // what its operations are done with
 	outer *record         // the call that it is; nil: none
 	jobs  []pending
@@ -31,7 +32,7 @@ type pending struct {
 func (a *actor) act(rounds int) {
 	defer a.settleAll()
 	for range rounds {
-		if a.dice.over() || a.bad.Load() || a.noIntake.Load() && a.dice.one(20) {
+		if a.dice.Over() || a.bad.Load() || a.noIntake.Load() && a.dice.One(20) {
 			return
 		}
 		a.step()
@@ -44,7 +45,7 @@ func (a *actor) act(rounds int) {
 
 // step does one operation.
 func (a *actor) step() {
-	switch a.dice.throw(24) {
+	switch a.dice.Throw(24) {
 	case 0, 1, 2:
 		a.do()
 	case 3, 4, 5, 6, 7, 8, 9:
@@ -60,17 +61,17 @@ func (a *actor) step() {
 	case 20:
 		a.nonsense()
 	case 21:
-		if a.dice.one(2) {
+		if a.dice.One(2) {
 			runtime.Gosched()
 		} else {
-			time.Sleep(a.dice.upTo(4 * a.short))
+			time.Sleep(a.dice.Time(4 * a.short))
 		}
 	case 22:
 		if a.steered {
 			a.steer(a.dice)
 		}
 	default:
-		if a.dice.one(200) {
+		if a.dice.One(200) {
 			a.end(a.dice)
 		}
 	}
@@ -78,26 +79,26 @@ func (a *actor) step() {
 
 // order makes an input.
 func (a *actor) order() *order {
-	r := &record{kind: kind(a.dice.throw(int(kinds))), outer: a.outer}
+	r := &record{kind: kind(a.dice.Throw(int(kinds))), outer: a.outer}
 	switch {
-	case r.kind == shutsDown && !a.dice.one(500),
+	case r.kind == shutsDown && !a.dice.One(500),
 		r.kind == turns && !a.steered:
 		r.kind = succeeds
-	case r.kind >= exits && r.kind <= exitsDeferred && a.dice.one(2): // they cost a goroutine
+	case r.kind >= exits && r.kind <= exitsDeferred && a.dice.One(2): // they cost a goroutine
 		r.kind = yields
 	}
-	r.spoils = int32(1 + a.dice.throw(2))
+	r.spoils = int32(1 + a.dice.Throw(2))
 	if r.kind >= reads {
-		r.seed = a.dice.seed()
+		r.seed = a.dice.Seed()
 	}
 	if a.outer != nil {
 		r.depth = a.outer.depth + 1
 	}
-	if r.kind >= asksDo && (r.depth == deepest || !a.dice.one(1+r.depth)) { // or one would ask for thousands
+	if r.kind >= asksDo && (r.depth == deepest || !a.dice.One(1+r.depth)) { // or one would ask for thousands
 		r.kind = succeeds
 	}
 	o := &order{r}
-	weigh(a.game, inputs, o)
+	testkit.Weigh(a.scale, inputs, o)
 	return o
 }
 
@@ -112,7 +113,7 @@ func (a *actor) many(n int) int {
 // orders makes some of them.
 func (a *actor) orders(n int) []*order {
 	all := make([]*order, n)
-	plain := a.dice.one(2)
+	plain := a.dice.One(2)
 	for i := range all {
 		all[i] = a.order()
 		if k := all[i].of.kind; plain && k >= fails && k < yields {
@@ -130,19 +131,19 @@ type lentKey struct{}
 // context returns a context for an operation, and what ends it behind that.
 func (a *actor) context() (context.Context, context.CancelFunc) {
 	ctx := a.ctx
-	if a.scale != nil && a.dice.one(2) {
+	if a.scale != nil && a.dice.One(2) {
 		v := &lent{a.game}
-		weigh(a.game, values, v)
+		testkit.Weigh(a.scale, values, v)
 		ctx = context.WithValue(ctx, lentKey{}, v)
 	}
-	switch a.dice.throw(8) {
+	switch a.dice.Throw(8) {
 	case 0:
-		return context.WithTimeout(ctx, a.dice.upTo(8*a.short))
+		return context.WithTimeout(ctx, a.dice.Time(8*a.short))
 	case 1:
-		return context.WithTimeoutCause(ctx, a.dice.upTo(8*a.short), errStop)
+		return context.WithTimeoutCause(ctx, a.dice.Time(8*a.short), errStop)
 	case 2:
 		ctx, cancel := context.WithCancelCause(ctx)
-		if a.dice.one(4) {
+		if a.dice.One(4) {
 			cancel(errStop)
 		}
 		return ctx, func() { cancel(nil) }
@@ -176,7 +177,7 @@ func (a *actor) mapping() {
 	a.ops.Add(1)
 	ctx, cancel := a.context()
 	defer cancel()
-	all := a.orders(a.dice.throw(a.many(30)))
+	all := a.orders(a.dice.Throw(a.many(30)))
 	var records []*record
 	may := false
 	for _, o := range all {
@@ -202,15 +203,15 @@ func (a *actor) stream() {
 	a.ops.Add(1)
 	ctx, cancel := a.context()
 	defer cancel()
-	all := a.orders(a.dice.throw(a.many(60)))
+	all := a.orders(a.dice.Throw(a.many(60)))
 	var records []*record
 	for _, o := range all {
 		records = append(records, o.of)
 	}
-	most, panics, dry := len(all)+1, false, a.dice.one(8)
-	if a.dice.one(3) {
-		most = a.dice.throw(len(all) + 1)
-		panics = a.dice.one(3)
+	most, panics, dry := len(all)+1, false, a.dice.One(8)
+	if a.dice.One(3) {
+		most = a.dice.Throw(len(all) + 1)
+		panics = a.dice.One(3)
 	}
 	source := func(yield func(*order) bool) {
 		for _, o := range all {
@@ -291,7 +292,7 @@ func (a *actor) submit(waits bool) {
 			a.unseen.Add(1)
 		}
 	}()
-	if a.dice.one(4) {
+	if a.dice.One(4) {
 		job, err = a.p.TrySubmit(o, opts...)
 		ended = false
 	} else {
@@ -326,11 +327,11 @@ func (a *actor) submit(waits bool) {
 // options draws the options of a job; locked says that its key is to be freed behind Submit.
 func (a *actor) options(r *record) (opts []pool.JobOption, locked bool) {
 	d := a.dice
-	if !d.one(2) {
+	if !d.One(2) {
 		return nil, false
 	}
-	if d.one(3) {
-		n := d.throw(len(a.lanes))
+	if d.One(3) {
+		n := d.Throw(len(a.lanes))
 		r.lane = &a.lanes[n]
 		opts = append(opts, pool.Key(n))
 		if a.outer != nil { // who holds the lock may wait for room, which this call may have to make
@@ -343,22 +344,22 @@ func (a *actor) options(r *record) (opts []pool.JobOption, locked bool) {
 			r.lane.submitting <- struct{}{}
 		}
 		locked = true
-	} else if d.one(10) {
+	} else if d.One(10) {
 		opts = append(opts, pool.Key(math.NaN()))
 	}
-	if d.one(4) {
-		after := d.upTo(8 * a.short)
+	if d.One(4) {
+		after := d.Time(8 * a.short)
 		r.due = time.Now().Add(after)
 		opts = append(opts, pool.After(after))
 	} else if locked {
 		r.lane.accepted++
 		r.place = r.lane.accepted
 	}
-	if d.one(3) {
-		opts = append(opts, pool.Priority(d.throw(5)-2))
+	if d.One(3) {
+		opts = append(opts, pool.Priority(d.Throw(5)-2))
 	}
-	if a.capacity > 0 && d.one(3) {
-		r.weight = int64(1 + d.throw(int(a.capacity)))
+	if a.capacity > 0 && d.One(3) {
+		r.weight = int64(1 + d.Throw(int(a.capacity)))
 		opts = append(opts, pool.Weight(r.weight))
 	}
 	return opts, locked
@@ -370,15 +371,15 @@ func (a *actor) handle() {
 		return
 	}
 	a.ops.Add(1)
-	at := a.dice.throw(len(a.jobs))
+	at := a.dice.Throw(len(a.jobs))
 	h := a.jobs[at]
-	switch a.dice.throw(8) {
+	switch a.dice.Throw(8) {
 	case 0:
 		h.job.Cancel(nil)
 	case 1:
 		h.job.Cancel(errStop)
 	case 2:
-		ctx, cancel := context.WithTimeoutCause(a.ctx, a.dice.upTo(8*a.short), errStop)
+		ctx, cancel := context.WithTimeoutCause(a.ctx, a.dice.Time(8*a.short), errStop)
 		defer cancel()
 		if _, err := h.job.Wait(ctx); err != nil && !h.job.Status().Terminal() {
 			a.check(errors.Is(err, errStop), "Wait: %v", err)
@@ -411,7 +412,7 @@ func (a *actor) nonsense() {
 		{pool.Weight(0)},
 		{pool.Weight(a.capacity + 1)},
 		{pool.Priority(1), pool.Priority(2)},
-	}[a.dice.throw(6)]
+	}[a.dice.Throw(6)]
 	o := a.order()
 	_, err := a.p.TrySubmit(o, opts...)
 	a.check(err != nil, "a job with options that make no sense")

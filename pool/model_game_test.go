@@ -11,6 +11,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -24,6 +25,7 @@ type game struct {
 	slack time.Duration // how much clocks may differ
 
 	// What it was made with.
+	made           string
 	workers, depth int
 	attempts       int32
 	policy         pool.Policy
@@ -35,7 +37,7 @@ type game struct {
 	hangs          context.CancelCauseFunc // ends the context that it hangs on; nil: it hangs on none
 	states         *states                 // nil: none
 	watcher        *watcher                // nil: none
-	scale          *scale                  // nil: nothing is weighed
+	scale          *testkit.Scale          // nil: nothing is weighed
 
 	ops, calls atomic.Int64 // what has been done
 	bad        atomic.Bool
@@ -58,17 +60,17 @@ type game struct {
 // check fails the test, unless ok, and has the game end.
 func (g *game) check(ok bool, format string, args ...any) bool {
 	if !ok && !g.bad.Swap(true) {
-		g.t.Errorf("%s: %s", g.name, fmt.Sprintf(format, args...))
+		g.t.Errorf("%s (%s): %s", g.name, g.made, fmt.Sprintf(format, args...))
 	}
 	return ok
 }
 
 // newGame makes a pool and all that is to be known of it.
-func newGame(t testing.TB, name string, d *dice, virtual bool) *game {
+func newGame(t testing.TB, name string, d *testkit.Dice, virtual bool) *game {
 	g := &game{
-		t: t, name: name, short: time.Duration(1+d.throw(16)) * time.Microsecond,
-		workers: 1 + d.throw(4), depth: 1 + d.throw(10), attempts: 1, policy: pool.Policy(d.throw(4)), tracks: -1,
-		steering: make(chan struct{}, 1), steered: d.one(2),
+		t: t, name: name, short: time.Duration(1+d.Throw(16)) * time.Microsecond,
+		workers: 1 + d.Throw(4), depth: 1 + d.Throw(10), attempts: 1, policy: pool.Policy(d.Throw(4)), tracks: -1,
+		steering: make(chan struct{}, 1), steered: d.One(2),
 		ledger: ledger{ended: map[result.Status]uint64{}},
 	}
 	if !virtual {
@@ -79,12 +81,12 @@ func newGame(t testing.TB, name string, d *dice, virtual bool) *game {
 	}
 	g.size = g.workers
 	g.most.Store(int64(g.workers))
-	if d.one(8) {
-		g.scale = new(scale)
+	if d.One(8) {
+		g.scale = new(testkit.Scale)
 	}
 	opts := []pool.Option{pool.Name("model"), pool.Workers(g.workers), pool.Queue(g.depth), pool.WhenFull(g.policy), pool.Aging(2 * g.short)}
 	maybe := func(n int, opt func() pool.Option) {
-		if d.one(n) {
+		if d.One(n) {
 			opts = append(opts, opt())
 		}
 	}
@@ -93,15 +95,15 @@ func newGame(t testing.TB, name string, d *dice, virtual bool) *game {
 		return pool.Retry(pool.RetryPolicy{Attempts: 3, Base: g.short, Budget: 0.5})
 	})
 	maybe(2, func() pool.Option {
-		g.capacity = int64(1 + d.throw(5))
+		g.capacity = int64(1 + d.Throw(5))
 		return pool.Capacity(g.capacity)
 	})
 	maybe(3, func() pool.Option {
-		g.tracks = d.throw(20)
+		g.tracks = d.Throw(20)
 		return pool.Track(g.tracks)
 	})
-	maybe(3, func() pool.Option { return pool.IdleTimeout(g.short+d.upTo(4*g.short), d.throw(3)) })
-	maybe(6, func() pool.Option { return pool.Timeout(g.short + d.upTo(4*g.short)) })
+	maybe(3, func() pool.Option { return pool.IdleTimeout(g.short+d.Time(4*g.short), d.Throw(3)) })
+	maybe(6, func() pool.Option { return pool.Timeout(g.short + d.Time(4*g.short)) })
 	maybe(6, func() pool.Option {
 		g.limited = true
 		return pool.Limit(waiterFunc(g.limit))
@@ -115,12 +117,17 @@ func newGame(t testing.TB, name string, d *dice, virtual bool) *game {
 		g.watcher = newWatcher(g, d)
 		return pool.Observe(g.watcher.observe)
 	})
-	if d.one(4) {
-		g.states = &states{game: g, live: map[int]*state{}, fail: d.one(2)}
+	if d.One(4) {
+		g.states = &states{game: g, live: map[int]*state{}, fail: d.One(2)}
 		g.statesFail = g.states.fail
 		g.p = pool.NewStateful(g.states.open, g.states.call, g.states.close, opts...)
 	} else {
 		g.p = pool.New(g.call, opts...)
+	}
+	g.made = fmt.Sprintf("workers %d, queue %d, %v, attempts %d, capacity %d, track %d, limit %v, steered %v, states %v",
+		g.workers, g.depth, g.policy, g.attempts, g.capacity, g.tracks, g.limited, g.steered, g.states != nil)
+	if g.watcher != nil {
+		g.made += fmt.Sprintf(", observer %d", g.watcher.manners)
 	}
 	return g
 }
@@ -143,17 +150,17 @@ func (g *game) limit(ctx context.Context) error {
 }
 
 // play has actors use the pool until they are through or it is ended under their hands.
-func (g *game) play(d *dice, rounds int) {
-	ends := d.throw(16)
-	early := d.one(3)
-	when := d.upTo(time.Duration(rounds) * g.short)
-	several := 1 + d.throw(3)
+func (g *game) play(d *testkit.Dice, rounds int) {
+	ends := d.Throw(16)
+	early := d.One(3)
+	when := d.Time(time.Duration(rounds) * g.short)
+	several := 1 + d.Throw(3)
 	var acting, caring sync.WaitGroup
 	stop := make(chan struct{})
 	if g.steered {
 		caring.Go(func() { g.care(stop) })
 	}
-	for _, d := range d.deal(1 + d.throw(6)) {
+	for _, d := range d.Deal(1 + d.Throw(6)) {
 		acting.Go(func() {
 			a := &actor{game: g, dice: d, ctx: context.Background()}
 			a.act(rounds)
@@ -207,8 +214,8 @@ func (g *game) finish(way int) {
 			g.check(g.slack > 0 && len(stuck.Calls) > 0, "%v", err)
 			return
 		}
-		g.check(err == nil || errors.Is(err, errStop), "Shutdown: %v", err)
-		g.idle()
+		n := g.running.Load()
+		g.check(err == nil && n == 0 || errors.Is(err, errStop) && n == 0, "Shutdown with %d calls under way: %v", n, err)
 	default:
 		if g.hangs == nil {
 			g.close()
@@ -235,9 +242,9 @@ func (g *game) idle() {
 }
 
 // end is finish for an actor.
-func (a *actor) end(d *dice) {
+func (a *actor) end(d *testkit.Dice) {
 	if a.outer == nil {
-		a.finish(d.throw(16))
+		a.finish(d.Throw(16))
 	}
 }
 
@@ -260,14 +267,14 @@ func (g *game) over() {
 }
 
 // steer does something to the workers.
-func (g *game) steer(d *dice) {
+func (g *game) steer(d *testkit.Dice) {
 	select {
 	case g.steering <- struct{}{}:
 	default:
 		return // somebody else is at it
 	}
 	defer func() { <-g.steering }()
-	switch d.throw(8) {
+	switch d.Throw(8) {
 	case 0:
 		g.ops.Add(1)
 		g.p.Pause()
@@ -277,9 +284,9 @@ func (g *game) steer(d *dice) {
 	case 3:
 		g.resize(0)
 	case 4, 5, 6:
-		g.resize(1 + d.throw(4))
+		g.resize(1 + d.Throw(4))
 	default:
-		g.halt(d.throw(5), d.one(2))
+		g.halt(d.Throw(5), d.One(2))
 	}
 	g.lower()
 }
@@ -336,7 +343,7 @@ func (g *game) care(stop <-chan struct{}) {
 		<-g.steering
 		if done := g.ops.Load() + g.calls.Load(); done != last {
 			last, still = done, 0
-		} else if still++; g.slack == 0 && still == 100_000 {
+		} else if still++; g.slack == 0 && time.Duration(still)*g.short > time.Second { // and more than what a check waits for
 			g.check(false, "nothing moves: %v", g.p.Stats())
 			_ = g.p.Close()
 		}
@@ -344,9 +351,9 @@ func (g *game) care(stop <-chan struct{}) {
 }
 
 // read looks at the pool.
-func (g *game) read(d *dice) {
+func (g *game) read(d *testkit.Dice) {
 	g.ops.Add(1)
-	switch d.throw(4) {
+	switch d.Throw(4) {
 	case 0:
 		last := -1
 		for _, w := range g.p.Workers() {

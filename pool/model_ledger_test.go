@@ -3,11 +3,12 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"sync"
-	"weak"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -169,57 +170,31 @@ func (g *game) settled() {
 	g.check(g.statesFail || unseen > 0 || s.Retried == l.retried, "%d calls again, and %v", l.retried, s)
 }
 
-// scale sees what has become garbage.
-type scale struct {
-	mu  sync.Mutex
-	all [scales][]func() (gone bool)
-}
-
 // What is weighed.
 const (
-	inputs = iota
-	outputs
-	failures
-	values // of contexts
-	scales
+	inputs   = "inputs"
+	outputs  = "outputs"
+	failures = "errors"
+	values   = "contexts"
 )
-
-// weigh has the scale of a game, if it has one, watch v.
-func weigh[T any](g *game, what int, v *T) {
-	s := g.scale
-	if s == nil {
-		return
-	}
-	w := weak.Make(v)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all[what] = append(s.all[what], func() bool { return w.Value() == nil })
-}
-
-// left returns how many are not gone.
-func (s *scale) left(what int) (n int) {
-	for _, gone := range s.all[what] {
-		if !gone() {
-			n++
-		}
-	}
-	return n
-}
 
 // forgotten checks that nothing in a pool that lives keeps what has ended. What it tracks are
 // outputs, errors and contexts, also those of the calls that a job was submitted in, never inputs.
 func (g *game) forgotten() {
-	s := g.scale
-	if s == nil {
+	if g.scale == nil {
 		return
 	}
 	kept := max(g.tracks, 0)
-	if collected(func() bool {
-		return s.left(inputs) == 0 && s.left(outputs)+s.left(failures) <= kept && s.left(values) <= kept*(1+deepest)
-	}) {
-		return
-	}
-	g.check(false, "of %d tracked, the pool keeps %d inputs of %d, %d outputs of %d, %d errors of %d, %d contexts of %d", kept,
-		s.left(inputs), len(s.all[inputs]), s.left(outputs), len(s.all[outputs]),
-		s.left(failures), len(s.all[failures]), s.left(values), len(s.all[values]))
+	most := map[string]int{inputs: 0, outputs: kept, failures: kept, values: kept * (1 + deepest)}
+	left := ""
+	testkit.Collected(func() bool {
+		left = ""
+		for kind, most := range most {
+			if n, all := g.scale.Of(kind); n > most {
+				left += fmt.Sprintf(" %d of %d %s", n, all, kind)
+			}
+		}
+		return left == ""
+	})
+	g.check(left == "", "the pool tracks %d jobs, and keeps%s", kept, left)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 )
 
@@ -152,27 +153,27 @@ func (g *game) call(ctx context.Context, o *order) (*answer, error) {
 
 func (g *game) boom(r *record) error {
 	err := &boom{r}
-	weigh(g, failures, err)
+	testkit.Weigh(g.scale, failures, err)
 	return err
 }
 
 func (g *game) answer(r *record) *answer {
 	a := &answer{r}
-	weigh(g, outputs, a)
+	testkit.Weigh(g.scale, outputs, a)
 	return a
 }
 
 // within does what a call does with its own pool.
 func (g *game) within(ctx context.Context, r *record) {
-	d := seeded(r.seed, 7)
+	d := testkit.NewDice(r.seed, 7)
 	switch r.kind {
 	case reads:
 		g.read(d)
 		return
 	case turns:
-		if d.one(2) {
+		if d.One(2) {
 			if self, ok := pool.CallOf(ctx); ok {
-				g.halt(self.Worker, d.one(2))
+				g.halt(self.Worker, d.One(2))
 			}
 		} else {
 			g.steer(d)

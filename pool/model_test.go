@@ -83,11 +83,11 @@ func games(t *testing.T, ops int64, play func(t *testing.T, seed uint64) int64) 
 // playSeed plays the game of a seed and returns how many operations it had.
 func playSeed(t *testing.T, seed uint64, virtual bool) int64 {
 	t.Helper()
-	d := seeded(seed, 0)
-	return playWith(t, fmt.Sprintf("-model.seed=%d", seed), d, 20+d.throw(200), virtual)
+	d := testkit.NewDice(seed, 0)
+	return playWith(t, fmt.Sprintf("-model.seed=%d", seed), d, 20+d.Throw(200), virtual)
 }
 
-func playWith(t testing.TB, name string, d *dice, rounds int, virtual bool) int64 {
+func playWith(t testing.TB, name string, d *testkit.Dice, rounds int, virtual bool) int64 {
 	var ops atomic.Int64
 	p, weighed := func() (weak.Pointer[pool.Pool[*order, *answer]], bool) {
 		g := newGame(t, name, d, virtual)
@@ -127,6 +127,6 @@ func FuzzPool(f *testing.F) {
 		if len(data) > 2048 {
 			data = data[:2048]
 		}
-		testkit.Bubble(t, func(t *testing.T) { playWith(t, "the bytes", &dice{data: data}, len(data), true) })
+		testkit.Bubble(t, func(t *testing.T) { playWith(t, "the bytes", testkit.DiceOf(data), len(data), true) })
 	})
 }

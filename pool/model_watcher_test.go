@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
@@ -33,10 +34,10 @@ type told struct {
 	status        result.Status
 }
 
-func newWatcher(g *game, d *dice) *watcher {
+func newWatcher(g *game, d *testkit.Dice) *watcher {
 	g.ledger.how = map[uint64]result.Status{}
 	return &watcher{
-		game: g, manners: d.throw(8), jobs: map[uint64]*told{}, workers: map[int]bool{}, ends: map[result.Status]uint64{},
+		game: g, manners: d.Throw(8), jobs: map[uint64]*told{}, workers: map[int]bool{}, ends: map[result.Status]uint64{},
 	}
 }
 
