@@ -179,7 +179,7 @@ const (
 )
 
 // forgotten checks that nothing in a pool that lives keeps what has ended. What it tracks are
-// outputs, errors and contexts, also those of the calls that a job was submitted in, never inputs.
+// outputs, errors and contexts, with the values that calls around these add, never inputs.
 func (g *game) forgotten() {
 	if g.scale == nil {
 		return

@@ -104,7 +104,7 @@ func (j *job[In, Out]) runHere(ctx context.Context) error {
 	case err != nil && ctx.Err() == nil:
 		return ErrClosed // and not why, as for all that was not accepted
 	case err != nil:
-		return err
+		return context.Cause(ctx)
 	}
 	defer hold.release()
 	t := p.tally.part(int32(hold.slot.id))
