@@ -153,13 +153,13 @@ func (e *flowEnd) run(ctx context.Context, f pipeline.Flow[*thing], opts []pipel
 	}()
 	switch e.d.Throw(6) {
 	case 0:
-		e.err = f.Run(ctx, opts...)
 		e.at = -1
+		e.err = f.Run(ctx, opts...)
 	case 1:
+		e.at = -1
 		var all []*thing
 		all, e.err = f.Collect(ctx, opts...)
 		e.check(e.err == nil || all == nil, "Collect: values and %v", e.err)
-		e.at = -1
 		for _, v := range all {
 			e.see(v)
 		}
@@ -168,8 +168,8 @@ func (e *flowEnd) run(ctx context.Context, f pipeline.Flow[*thing], opts []pipel
 		for _, opt := range opts {
 			more = append(more, opt)
 		}
-		e.err = f.ForEach(ctx, func(_ context.Context, v *thing) error { e.see(v); return nil }, more...)
 		e.at = -1
+		e.err = f.ForEach(ctx, func(_ context.Context, v *thing) error { e.see(v); return nil }, more...)
 	case 3:
 		for v, err := range f.All(ctx, opts...) {
 			e.check(!e.left && e.err == nil, "All goes on behind its end")
