@@ -18,7 +18,7 @@ import (
 //   - No stage makes more calls at once than it has workers, and none when the terminal has returned.
 //   - What comes out is of the run that is ranged over, in order where all steps keep it, and
 //     nothing comes behind the end; failures are those that there were.
-//   - The report adds up, at each instant, and in the end with what the functions have seen.
+//   - The report adds up in the end, also with what the functions have seen.
 //   - When a run is over its items are garbage, while flow, pool and report are still there;
 //     no goroutine is left.
 //

@@ -88,8 +88,8 @@ func (p *Pool[In, Out]) flush() {
 }
 
 // Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
-// waits until every goroutine of the pool has ended: jobs in the queue end without
-// being started, and the contexts of the calls under way end. It waits for a
+// waits until every goroutine of the pool and every job that was accepted has ended: jobs in
+// the queue end without being started, whoever cancels them, and the contexts of the calls under way end. It waits for a
 // function that does not heed its context; Shutdown does not. It returns nil, or the
 // first error of closing a state of [NewStateful], also when called again. It must not be called inside a call of the same pool, nor in
 // the body of a loop over one of its Streams, for which it would wait: use Shutdown
