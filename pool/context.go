@@ -72,9 +72,9 @@ func lender(ctx context.Context) context.Context {
 	for {
 		switch c := ctx.(type) {
 		case *callCtx:
-			ctx = c.parent //nolint:fatcontext // it goes outwards
+			ctx = c.parent
 		case *timedCtx:
-			ctx = c.call.parent //nolint:fatcontext // it goes outwards
+			ctx = c.call.parent
 		default:
 			return ctx
 		}

@@ -66,9 +66,10 @@ func (g *game) check(ok bool, format string, args ...any) bool {
 }
 
 // newGame makes a pool and all that is to be known of it.
-func newGame(t testing.TB, name string, d *testkit.Dice, virtual bool) *game {
+func newGame(tb testing.TB, name string, d *testkit.Dice, virtual bool) *game {
+	tb.Helper()
 	g := &game{
-		t: t, name: name, short: time.Duration(1+d.Throw(16)) * time.Microsecond,
+		t: tb, name: name, short: time.Duration(1+d.Throw(16)) * time.Microsecond,
 		workers: 1 + d.Throw(4), depth: 1 + d.Throw(10), attempts: 1, policy: pool.Policy(d.Throw(4)), tracks: -1,
 		steering: make(chan struct{}, 1), steered: d.One(2),
 		ledger: ledger{ended: map[result.Status]uint64{}},
@@ -208,8 +209,7 @@ func (g *game) finish(way int) {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Duration(way)*g.short, errStop)
 		defer cancel()
 		err := g.p.Shutdown(ctx)
-		var stuck *pool.StuckError
-		if errors.As(err, &stuck) {
+		if stuck, ok := errors.AsType[*pool.StuckError](err); ok {
 			// Calls of this game return soon, but on a machine that is busy elsewhere.
 			g.check(g.slack > 0 && len(stuck.Calls) > 0, "%v", err)
 			return
@@ -385,9 +385,10 @@ func (g *game) read(d *testkit.Dice) {
 }
 
 // gone checks that nothing keeps the pool of a game that is over.
-func gone(t testing.TB, name string, p weak.Pointer[pool.Pool[*order, *answer]]) {
+func gone(tb testing.TB, name string, p weak.Pointer[pool.Pool[*order, *answer]]) {
+	tb.Helper()
 	if !collected(func() bool { return p.Value() == nil }) {
-		t.Errorf("%s: something keeps the pool: a timer, a goroutine or a context", name)
+		tb.Errorf("%s: something keeps the pool: a timer, a goroutine or a context", name)
 	}
 }
 
@@ -396,7 +397,6 @@ type states struct {
 	*game
 	fail           bool // some do not open or close
 	opened, closed atomic.Int64
-	failed         atomic.Bool // a close has
 	mu             sync.Mutex
 	live           map[int]*state
 }

@@ -86,7 +86,7 @@ func (g *game) judge(r *record, out *answer, err error, ctx context.Context) { /
 	panicked := errors.As(err, &caught)
 	refused := g.limited && errors.Is(err, errLimit)
 	opened := g.statesFail && (errors.Is(err, errOpen) || errors.Is(err, pool.ErrGoexit) || errors.Is(err, pool.ErrWouldDeadlock))
-	ok := false
+	var ok bool
 	switch {
 	case calls == 0:
 		ok = canceled || refused || opened || errors.Is(err, pool.ErrDropped) || errors.Is(err, pool.ErrWouldDeadlock)

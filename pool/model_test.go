@@ -87,10 +87,11 @@ func playSeed(t *testing.T, seed uint64, virtual bool) int64 {
 	return playWith(t, fmt.Sprintf("-model.seed=%d", seed), d, 20+d.Throw(200), virtual)
 }
 
-func playWith(t testing.TB, name string, d *testkit.Dice, rounds int, virtual bool) int64 {
+func playWith(tb testing.TB, name string, d *testkit.Dice, rounds int, virtual bool) int64 {
+	tb.Helper()
 	var ops atomic.Int64
 	p, weighed := func() (weak.Pointer[pool.Pool[*order, *answer]], bool) {
-		g := newGame(t, name, d, virtual)
+		g := newGame(tb, name, d, virtual)
 		if !virtual {
 			defer time.AfterFunc(time.Minute, func() { stalled(g) }).Stop()
 		}
@@ -99,7 +100,7 @@ func playWith(t testing.TB, name string, d *testkit.Dice, rounds int, virtual bo
 		return weak.Make(g.p), g.scale != nil
 	}()
 	if weighed {
-		gone(t, name, p)
+		gone(tb, name, p)
 	}
 	return ops.Load()
 }
