@@ -228,7 +228,7 @@ func (a *actor) stream() {
 	func() {
 		defer func() {
 			if v := recover(); v != nil {
-				a.check(v == errBody && panics, "a loop over a Stream panics with %v", v)
+				a.check(v == any(errBody) && panics, "a loop over a Stream panics with %v", v)
 			}
 		}()
 		for r := range a.p.Stream(ctx, source) {

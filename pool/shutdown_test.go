@@ -332,7 +332,7 @@ func TestCloseWaitsForJobsThatOthersEnd(t *testing.T) {
 	const n = 20_000
 	ends := map[string]func(p *pool.Pool[task, int], cancel func(), jobs []*pool.Job[int]){
 		"context": func(_ *pool.Pool[task, int], cancel func(), _ []*pool.Job[int]) { cancel() },
-		"close":   func(p *pool.Pool[task, int], _ func(), _ []*pool.Job[int]) { go p.Close() },
+		"close":   func(p *pool.Pool[task, int], _ func(), _ []*pool.Job[int]) { go func() { _ = p.Close() }() },
 		"cancel": func(_ *pool.Pool[task, int], _ func(), jobs []*pool.Job[int]) {
 			go func() {
 				for _, j := range jobs {
@@ -345,7 +345,6 @@ func TestCloseWaitsForJobsThatOthersEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for range many(10) + 1 {
 				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
 				p := newTasks(pool.Workers(1), pool.Queue(n), pool.Context(ctx))
 				p.Pause()
 				var jobs []*pool.Job[int]
@@ -360,6 +359,7 @@ func TestCloseWaitsForJobsThatOthersEnd(t *testing.T) {
 				}
 				require.NoError(t, p.Close())
 				left := slices.IndexFunc(jobs, func(j *pool.Job[int]) bool { return !j.Status().Terminal() })
+				cancel()
 				require.Equal(t, -1, left, "a job that has not ended, and Close has returned")
 			}
 		})
