@@ -20,7 +20,8 @@ var ErrSourceUsed = errors.New("pipeline: the source serves one run only")
 // ends early, seq's yield returns false. A seq that blocks in its own code cannot
 // be interrupted, and the run waits for it: give it the means to end, or use
 // [FromChan] or [FromFunc]. A seq that panics ends the run with a [StageError] of stage
-// "from". A nil seq panics.
+// "from", but for a panic behind yield's false, as it is when seq calls yield once more: the
+// run has done with it. A nil seq panics.
 func From[T any](seq iter.Seq[T]) Flow[T] {
 	if seq == nil {
 		panic("pipeline: From: nil sequence")

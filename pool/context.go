@@ -65,6 +65,29 @@ func newCallCtx(parent context.Context, life *life, b bond) *callCtx {
 	return &callCtx{parent: parent, life: life, bond: b}
 }
 
+// lender returns what has the values that ctx lends to a job. A call that submits one does not
+// lend itself: a job that submits the next one, and that another, would make a chain that keeps
+// them all.
+func lender(ctx context.Context) context.Context {
+	for {
+		switch c := ctx.(type) {
+		case *callCtx:
+			ctx = c.parent
+		case *timedCtx:
+			ctx = c.call.parent
+		default:
+			return ctx
+		}
+	}
+}
+
+// timedCtx is the context of a call that has a [Timeout].
+type timedCtx struct {
+	context.Context //nolint:containedctx // it is one
+
+	call *callCtx
+}
+
 // callKey finds the call of a certain pool, known by its life, that a context
 // belongs to.
 type callKey struct{ life *life }

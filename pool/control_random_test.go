@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -214,105 +213,5 @@ func (d *driver) check() {
 	}
 	if !d.held && waiting > 0 {
 		assert.GreaterOrEqual(d.t, under, d.size, "%s: %d wait while a worker is idle", d.why, waiting)
-	}
-}
-
-// Everything at once, from many goroutines: the operations of TestRandomOperations
-// while others steer the pool.
-
-func TestRandomControlInABubble(t *testing.T) {
-	for range 20 {
-		seed := rand.Uint64()
-		testkit.Bubble(t, func(t *testing.T) { randomControl(t, seed) })
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-func TestRandomControlInRealTime(t *testing.T) {
-	checkLeaks(t)
-	for range 20 {
-		randomControl(t, rand.Uint64())
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-func randomControl(t *testing.T, seed uint64) {
-	const most = 4
-	rng := rand.New(rand.NewPCG(seed, 0))
-	m := &model{t: t, seed: seed, short: time.Duration(1+rng.IntN(20)) * time.Microsecond}
-	opts := []pool.Option{pool.Workers(1 + rng.IntN(most)), pool.Queue(1 + rng.IntN(10))}
-	if rng.IntN(2) == 0 {
-		opts = append(opts, pool.IdleTimeout(time.Duration(1+rng.IntN(50))*time.Microsecond, rng.IntN(3)))
-	}
-	m.pool = pool.New(m.call, opts...)
-	var steering, working sync.WaitGroup
-	stop := make(chan struct{})
-	for range 2 {
-		rng := rand.New(rand.NewPCG(rng.Uint64(), 1))
-		steering.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Duration(rng.IntN(20)) * time.Microsecond):
-					steerAtRandom(t, seed, rng, m.pool, most)
-				}
-			}
-		})
-	}
-	for range 4 {
-		rng := rand.New(rand.NewPCG(rng.Uint64(), 2))
-		working.Go(func() {
-			for range 30 {
-				if !m.step(rng) {
-					return
-				}
-			}
-		})
-	}
-	if rng.IntN(4) > 0 {
-		working.Wait() // nothing is held for good, so that all ends
-	}
-	if rng.IntN(2) == 0 {
-		assert.NoError(t, m.pool.Shutdown(t.Context()), "seed %d", seed)
-	}
-	assert.NoError(t, m.pool.Close(), "seed %d", seed)
-	close(stop)
-	steering.Wait()
-	working.Wait()
-	assert.Equal(t, m.accepted.Load(), m.ended.Load(), "seed %d: jobs", seed)
-	assert.LessOrEqual(t, m.now.peak.Load(), int64(most), "seed %d: calls at once", seed)
-	assert.Zero(t, m.now.now.Load(), "seed %d: calls after Close", seed)
-}
-
-// steerAtRandom does one random operation; what holds the pool is likely to be undone.
-func steerAtRandom(t *testing.T, seed uint64, rng *rand.Rand, p *pool.Pool[*order, int], most int) {
-	number := func() int {
-		if ws := p.Workers(); len(ws) > 0 {
-			return ws[rng.IntN(len(ws))].ID
-		}
-		return 0
-	}
-	var err error
-	switch rng.IntN(8) {
-	case 0:
-		p.Pause()
-	case 1, 2:
-		p.Resume()
-	case 3:
-		err = p.Halt(number())
-	case 4:
-		err = p.HaltNow(number())
-	default:
-		err = p.Resize(rng.IntN(most + 1))
-	}
-	known := err == nil || errors.Is(err, pool.ErrNoWorker) || errors.Is(err, pool.ErrClosed)
-	assert.True(t, known, "seed %d: %v", seed, err)
-	if s := p.Stats(); !assert.LessOrEqual(t, s.Busy, most, "seed %d", seed) {
-		t.Logf("%v", s)
 	}
 }

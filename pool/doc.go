@@ -92,7 +92,9 @@
 // A function that calls [runtime.Goexit] ends its input with [ErrGoexit] and its
 // goroutine is replaced, unless it runs on the goroutine of a caller (of Do, Map or
 // Job.Wait): that one it ends, as it does without a pool, and its worker is free
-// again. What was canceled before it started is [result.Canceled], with the cause,
+// again. A function that does not return holds its worker: the end of its context, by a
+// [Timeout], [Pool.HaltNow] or otherwise, does not end the call, and who waits for it waits.
+// What was canceled before it started is [result.Canceled], with the cause,
 // and was never called. [Retry] makes calls that failed again; a panic is never
 // retried. [NewStateful] gives each worker a state, which is opened before its first
 // call and closed behind its last one, whatever happened in between. Arguments that make no sense panic at construction with a

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
 )
 
@@ -124,14 +125,7 @@ func (f waiterFunc) Wait(ctx context.Context) error { return f(ctx) }
 
 // collected reports whether gone becomes true once garbage has been collected.
 func collected(gone func() bool) bool {
-	for range 200 {
-		runtime.GC()
-		if gone() {
-			return true
-		}
-		time.Sleep(5 * time.Millisecond) // cleanups run on a goroutine of the runtime
-	}
-	return false
+	return testkit.Collected(gone)
 }
 
 // drain ranges over a sequence to its end and says how many there were.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,4 +89,33 @@ func TestJobKeepsItsOutputOnly(t *testing.T) {
 	r, _ := j.Result()
 	assert.NotNil(t, r.Value)
 	closing(t, p)
+}
+
+// A job that submits the next one with its own context hands on the values that it was lent,
+// and is not kept by it: such a chain may go on for ever.
+func TestJobThatSubmitsTheNextOneIsNotKept(t *testing.T) {
+	const n = 100
+	for name, opts := range map[string][]pool.Option{"plain": nil, "with a timeout": {pool.Timeout(time.Hour)}} {
+		var outs watched
+		gate, ended := make(chan struct{}), make(chan struct{})
+		var p *pool.Pool[int, *big]
+		p = pool.New(func(ctx context.Context, i int) (*big, error) {
+			assert.Equal(t, "lent", ctx.Value(key{}), "generation %d", i)
+			if i < n {
+				if _, err := p.Submit(ctx, i+1); err != nil {
+					return nil, err
+				}
+				return outs.make(), nil
+			}
+			close(ended)
+			<-gate
+			return nil, nil
+		}, append(opts, pool.Workers(1))...)
+		_, err := p.Submit(context.WithValue(t.Context(), key{}, "lent"), 0)
+		require.NoError(t, err)
+		<-ended
+		assert.True(t, outs.allGone(), "%s: %d of %d outputs are kept by the job behind them", name, n-outs.gone.Load(), n)
+		close(gate)
+		closing(t, p)
+	}
 }

@@ -92,7 +92,8 @@ func Timeout(d time.Duration) Option {
 }
 
 // Limit has each call wait for all limits, in the order given, before it starts;
-// an error of one is the error of the input, which then was never called. The
+// an error of one is the error of the input, which then was never called, and so is a
+// panic; [runtime.Goexit] in one does what it does in the function. The
 // worker is held meanwhile, and the time counts as Wait. The default is none.
 // No waiter and a nil one panic.
 func Limit(waiters ...Waiter) Option {

@@ -82,7 +82,10 @@ type Pool[In, Out any] struct {
 	directOnce sync.Once
 	idle       sync.WaitGroup // the queue's workers, and the direct calls as one
 	stopOnce   sync.Once
-	cut        atomic.Bool // something was canceled because life ended
+	// waiting is set when only such jobs are left as others are about to end: see settleJobs.
+	waiting atomic.Bool
+	nudge   chan struct{} // holds one token
+	cut     atomic.Bool   // something was canceled because life ended
 }
 
 // closedBit in Pool.direct says that the intake is over; calls count above it.
@@ -100,7 +103,7 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 
 // build completes a pool that knows its function.
 func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
-	p.config, p.clock, p.settled = configure(opts), engine.NewClock(), make(chan struct{})
+	p.config, p.clock, p.settled, p.nudge = configure(opts), engine.NewClock(), make(chan struct{}), make(chan struct{}, 1)
 	ctx, end := context.WithCancelCause(context.Background())
 	p.life, p.end = &life{ctx, p.name}, end
 	p.tally = newTally(p.workers)

@@ -24,7 +24,7 @@ func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
 	j.queued, j.worker = p.clock.Now(), -1
 	j.owner = j
 	j.ctx.job = p.ids.Add(1)
-	j.ctx.parent, j.ctx.life = ctx, p.life //nolint:fatcontext // it is the context of the job, not a nested one
+	j.ctx.parent, j.ctx.life = lender(ctx), p.life //nolint:fatcontext // it is the context of the job, not a nested one
 	return j
 }
 
@@ -203,6 +203,12 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 	}
 	c.mu.Unlock()
 
+	if p.waiting.Load() { // behind the count: so who waits has seen it, or is told
+		select {
+		case p.nudge <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
 	if j.x != nil {
 		j.ended(now, status, dropped)
 	}
@@ -275,10 +281,11 @@ func (p *Pool[In, Out]) call(c *callCtx, in In) (Out, error) {
 	return p.fn(ctx, in)
 }
 
-// timed returns a context that ends when the timeout is over, if there is one.
-func (p *Pool[In, Out]) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+// timed returns a context for the call that ends when the timeout is over, if there is one.
+func (p *Pool[In, Out]) timed(c *callCtx) (context.Context, context.CancelFunc) {
 	if p.timeout == 0 {
-		return ctx, func() {}
+		return c, func() {}
 	}
-	return retry.WithTimeout(ctx, p.timeout, "pool")
+	ctx, cancel := retry.WithTimeout(c, p.timeout, "pool")
+	return &timedCtx{ctx, c}, cancel
 }

@@ -88,8 +88,8 @@ func (p *Pool[In, Out]) flush() {
 }
 
 // Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
-// waits until every goroutine of the pool has ended: jobs in the queue end without
-// being started, and the contexts of the calls under way end. It waits for a
+// waits until every goroutine of the pool and every job that was accepted has ended: jobs in
+// the queue end without being started, whoever cancels them, and the contexts of the calls under way end. It waits for a
 // function that does not heed its context; Shutdown does not. It returns nil, or the
 // first error of closing a state of [NewStateful], also when called again. It must not be called inside a call of the same pool, nor in
 // the body of a loop over one of its Streams, for which it would wait: use Shutdown
@@ -166,6 +166,7 @@ func (p *Pool[In, Out]) stopIntake() {
 	p.stopOnce.Do(func() {
 		go func() { // ends with the last call; Close waits for it
 			p.idle.Wait()
+			p.settleJobs()
 			p.slots.Dissolve()
 			p.end(ErrClosed) // frees what hangs on the pool's life
 			close(p.settled)
@@ -175,6 +176,14 @@ func (p *Pool[In, Out]) stopIntake() {
 			p.directDone()
 		}
 	})
+}
+
+// settleJobs waits for jobs that left the queue with whoever cancels or drops them, and that
+// goroutine, which is not the pool's, has not ended yet. Nothing is accepted any more.
+func (p *Pool[In, Out]) settleJobs() {
+	for p.waiting.Store(true); !p.tally.through(p.queue); {
+		<-p.nudge
+	}
 }
 
 // directDone settles the part of the direct calls, once: those that are turned

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -208,6 +209,26 @@ func TestSubmitterThatWaitsIsTurnedAway(t *testing.T) {
 	}
 }
 
+// So it is for one that waits to run its job itself, whatever the pool ends for.
+func TestSubmitterThatWaitsToRunItsJobIsTurnedAway(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(1), pool.Queue(1), pool.WhenFull(pool.CallerRuns))
+		submit(t, p, heed)
+		synctest.Wait()
+		submit(t, p, give(1)) // fills the queue
+		turned := make(chan error, 1)
+		go func() {
+			_, err := p.Submit(t.Context(), give(2))
+			turned <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
+		defer cancel()
+		assert.ErrorIs(t, p.Shutdown(ctx), errBoom)
+		assert.Equal(t, pool.ErrClosed, <-turned)
+	})
+}
+
 // "Later calls get ErrClosed", whichever, and as often as they like.
 func TestUseAfterClose(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -302,5 +323,45 @@ func TestCloseRacesWithEverything(t *testing.T) {
 		})
 		wg.Wait()
 		assert.Equal(t, accepted.Load(), ended.Load())
+	}
+}
+
+// "Jobs in the queue end", whoever ends them: Close waits for what the end of the pool's
+// context, another Close or a Cancel is about to end.
+func TestCloseWaitsForJobsThatOthersEnd(t *testing.T) {
+	const n = 20_000
+	ends := map[string]func(p *pool.Pool[task, int], cancel func(), jobs []*pool.Job[int]){
+		"context": func(_ *pool.Pool[task, int], cancel func(), _ []*pool.Job[int]) { cancel() },
+		"close":   func(p *pool.Pool[task, int], _ func(), _ []*pool.Job[int]) { go func() { _ = p.Close() }() },
+		"cancel": func(_ *pool.Pool[task, int], _ func(), jobs []*pool.Job[int]) {
+			go func() {
+				for _, j := range jobs {
+					j.Cancel(nil)
+				}
+			}()
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			for range many(10) + 1 {
+				ctx, cancel := context.WithCancel(context.Background())
+				p := newTasks(pool.Workers(1), pool.Queue(n), pool.Context(ctx))
+				p.Pause()
+				var jobs []*pool.Job[int]
+				for range n {
+					j, err := p.TrySubmit(give(1))
+					require.NoError(t, err)
+					jobs = append(jobs, j)
+				}
+				end(p, cancel, jobs)
+				for !jobs[0].Status().Terminal() { // it has begun
+					runtime.Gosched()
+				}
+				require.NoError(t, p.Close())
+				left := slices.IndexFunc(jobs, func(j *pool.Job[int]) bool { return !j.Status().Terminal() })
+				cancel()
+				require.Equal(t, -1, left, "a job that has not ended, and Close has returned")
+			}
+		})
 	}
 }

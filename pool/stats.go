@@ -171,6 +171,23 @@ func (t *part) ended(status result.Status, timing result.Timing, dropped bool) {
 	}
 }
 
+// through reports whether all jobs that were accepted have ended. It may ask a queue that
+// accepts none any more.
+func (t *tally) through(queue interface {
+	Counts() (waiting int, accepted uint64)
+},
+) bool {
+	_, accepted := queue.Counts()
+	ended := uint64(0)
+	t.freeze()
+	defer t.thaw()
+	for i := range t.parts {
+		accepted += t.parts[i].accepted
+		ended += uint64(t.parts[i].sum.Total())
+	}
+	return ended == accepted
+}
+
 // freeze keeps jobs from ending until thaw.
 func (t *tally) freeze() {
 	for i := range t.parts {

@@ -24,7 +24,9 @@ const streamBuffer = 256
 // a panic, cancels the calls under way and waits for them before it is left. A
 // pool that is closed already gives one result with [ErrClosed], and an ins that
 // panics one with its [*result.PanicError], the last one; both have the next index. An ins that
-// blocks in its own code cannot be interrupted, and is waited for. A nil ins panics.
+// blocks in its own code cannot be interrupted, and is waited for. One that goes on when yield
+// has returned false panics, by the rules of package iter: that is told as any other panic of
+// it, and dropped if the loop was left. A nil ins panics.
 func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[result.Result[Out]] {
 	if ins == nil {
 		panic("pool: Stream: nil sequence")

@@ -100,8 +100,11 @@ func (j *job[In, Out]) runHere(ctx context.Context) error {
 	}
 	defer p.leave()
 	hold, err := p.acquire(ctx, nil, nil)
-	if err != nil {
-		return err
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return ErrClosed // and not why, as for all that was not accepted
+	case err != nil:
+		return context.Cause(ctx)
 	}
 	defer hold.release()
 	t := p.tally.part(int32(hold.slot.id))
