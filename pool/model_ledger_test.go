@@ -179,13 +179,15 @@ const (
 )
 
 // forgotten checks that nothing in a pool that lives keeps what has ended. What it tracks are
-// outputs, errors and contexts, with the values that calls around these add, never inputs.
+// outputs, errors and contexts, never inputs. A context that a call has put around its own and
+// lent to a job keeps the job of that call, too; so it goes on outwards.
 func (g *game) forgotten() {
 	if g.scale == nil {
 		return
 	}
 	kept := max(g.tracks, 0)
-	most := map[string]int{inputs: 0, outputs: kept, failures: kept, values: kept * (1 + deepest)}
+	around := kept * (1 + deepest)
+	most := map[string]int{inputs: 0, outputs: around, failures: around, values: around}
 	left := ""
 	testkit.Collected(func() bool {
 		left = ""
