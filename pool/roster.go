@@ -57,10 +57,10 @@ func (s *slots) retire(r *slot) {
 // vacate takes a slot off.
 func (s *slots) vacate(r *slot, err error) {
 	defer s.closing.Done()
-	if s.changed != nil {
-		s.changed(WorkerStopped, r, err) // before another one can have its number
-	}
 	s.mu.Lock()
+	if s.changed != nil {
+		s.changed(WorkerStopped, r, err) // before another one can have its number, and it be halted no more
+	}
 	s.seats[r.id].slot = nil
 	if r.halting {
 		s.seats[r.id].gone = true
