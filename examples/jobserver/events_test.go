@@ -154,6 +154,11 @@ func TestASlowClientMissesEventsAndIsToldSo(t *testing.T) {
 		assert.Equal(t, "event: lost\ndata: {\"lost\":44}\n\n", string(<-slow.events))
 		assert.Equal(t, "next", string(<-slow.events))
 		assert.Empty(t, slow.events)
+
+		h.mu.Lock()
+		h.sendLocked([]byte("and on"))
+		h.mu.Unlock()
+		assert.Equal(t, "and on", string(<-slow.events), "it was told once")
 	})
 }
 
