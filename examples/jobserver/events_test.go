@@ -124,7 +124,9 @@ func TestAnIdleStreamHasHeartbeats(t *testing.T) {
 func TestStreamsAreBoundedInNumber(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		stop := follow(t, s)
-		w := call(t, s, http.MethodGet, "/events", "")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w := call(t, s, http.MethodGet, "/events", "", inContext(ctx))
 		assertProblem(t, w, http.StatusServiceUnavailable)
 		assert.Equal(t, "10", w.Header().Get("Retry-After"))
 		stop()

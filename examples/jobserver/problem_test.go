@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,4 +22,15 @@ func TestAQuoteIsShortAndPrintable(t *testing.T) {
 	} {
 		assert.Equal(t, want, quote(s))
 	}
+}
+
+func TestAnErrorOfTheServersOwnTellsClientsNothing(t *testing.T) {
+	s := newTestServer(t)
+	w := httptest.NewRecorder()
+	w.Header()["X-Content-Type-Options"] = noSniff // of the guard
+	s.answer(func(http.ResponseWriter, *http.Request) error {
+		return errors.New("open /var/lib/jobs: permission denied")
+	}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	assert.Empty(t, assertProblem(t, w, http.StatusInternalServerError).Detail)
+	assert.NotContains(t, w.Body.String(), "jobs")
 }

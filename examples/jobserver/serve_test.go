@@ -43,6 +43,7 @@ func TestDrainFinishesWhatWasTaken(t *testing.T) {
 
 		rep := <-drained
 		assert.Equal(t, "report accepted=3 succeeded=3 failed=0 panicked=0 canceled=0 unended=0 left=0", rep.String())
+		assertProblem(t, call(t, s, http.MethodPost, "/pool/resize?workers=3", ""), http.StatusConflict)
 	}, "-max_workers", "1")
 }
 

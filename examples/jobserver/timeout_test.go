@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -131,3 +132,20 @@ func TestAWaitingClientIsNotCutOff(t *testing.T) {
 		require.NoError(t, conn.Close())
 	})
 }
+
+func TestAListenerThatFailsEndsTheServerBehindItsJobs(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		post(t, s, "name=a&delay=2s")
+		rep, err := serve(t.Context(), s, &brokenListener{})
+		require.ErrorIs(t, err, errBroken)
+		assert.Equal(t, uint64(1), rep.Stats.Succeeded)
+	})
+}
+
+var errBroken = errors.New("broken")
+
+// A brokenListener fails at once.
+type brokenListener struct{ pipeListener }
+
+func (*brokenListener) Accept() (net.Conn, error) { return nil, errBroken }
+func (*brokenListener) Close() error              { return nil }
