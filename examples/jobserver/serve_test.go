@@ -73,6 +73,19 @@ func TestDrainReportsAJobThatWaitsForItsNextAttempt(t *testing.T) {
 	}, "-drain", "1050ms")
 }
 
+// The report decides on the exit status: should the pool ever say that all is done, and a job of the book has not ended,
+// that is an error.
+func TestDrainBelievesTheBookOverThePool(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		other := newTestServer(t)
+		other.pool.Pause()
+		s.book.records[7] = other.book.find(post(t, other, "name=a&delay=1s").ID)
+		rep, err := s.drain(t.Context())
+		require.ErrorIs(t, err, errDeadline)
+		assert.Equal(t, []uint64{7}, rep.Left)
+	})
+}
+
 func TestDrainFinishesJobsThatHaveNoWorkers(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		require.Equal(t, http.StatusOK, call(t, s, http.MethodPost, "/pool/resize?workers=0", "").Code)
