@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -123,6 +125,16 @@ func TestWithATokenControlsWantIt(t *testing.T) {
 	}, "-admin-token", token)
 }
 
+func TestTheTokenMayComeFromTheEnvironment(t *testing.T) {
+	t.Setenv(tokenVariable, "correct-horse-battery")
+	opts, err := parseArgs(nil)
+	require.NoError(t, err)
+	assert.Equal(t, "correct-horse-battery", opts.token)
+	opts, err = parseArgs([]string{"-admin-token", "battery-horse-correct"})
+	require.NoError(t, err)
+	assert.Equal(t, "battery-horse-correct", opts.token)
+}
+
 func TestOtherSitesChangeNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		for _, e := range []edit{
@@ -179,13 +191,57 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+func TestMetricsOfWhatIsRare(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		call(t, s, http.MethodPost, "/work?wait=5s", "name=a&delay=1s&kind=fail")
+		require.Equal(t, http.StatusOK, call(t, s, http.MethodPost, "/pool/pause", "").Code)
+		canceled := post(t, s, "name=b&delay=1s")
+		require.Equal(t, http.StatusOK, call(t, s, http.MethodDelete, "/work/"+strconv.FormatUint(canceled.ID, 10), "").Code)
+		synctest.Wait()
+		s.metrics.observe(pool.Event{Lost: 3})
+		page := call(t, s, http.MethodGet, "/metrics", "").Body.String()
+		for _, line := range []string{
+			`jobserver_calls_retried_total 1`,
+			`jobserver_paused 1`,
+			`jobserver_events_lost_total 3`,
+			`jobserver_job_run_seconds_count{outcome="canceled"} 1`,
+			`jobserver_job_wait_seconds_count 1`, // the canceled one was not started, so nobody knows its wait
+		} {
+			assert.Contains(t, page, line+"\n")
+		}
+	})
+}
+
+func TestAFullQueueIsLoggedOnceASecond(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		logged := 0
+		s.logEvent = func(pool.Event) { logged++ }
+		for range 2 {
+			for range 10 {
+				s.observe(pool.Event{Kind: pool.QueueFull, Worker: -1})
+			}
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 2, logged)
+		for range 10 {
+			s.observe(pool.Event{Kind: pool.WorkerHalted})
+		}
+		assert.Equal(t, 12, logged, "and what is not about that each time")
+	})
+}
+
 func TestProfiles(t *testing.T) {
 	s := newTestServer(t)
 	assert.Contains(t, call(t, s, http.MethodGet, "/debug/pprof/goroutine?debug=1", "").Body.String(), "goroutine profile")
 	for _, path := range []string{"cmdline", "symbol", "nothing"} {
 		assertProblem(t, call(t, s, http.MethodGet, "/debug/pprof/"+path, ""), http.StatusNotFound)
 	}
-	assertProblem(t, call(t, s, http.MethodGet, "/debug/pprof/profile?seconds=3600", ""), http.StatusBadRequest)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // or it might take as long as it says
+	w := call(t, s, http.MethodGet, "/debug/pprof/profile?seconds="+strconv.Itoa(maxProfile+1), "", inContext(ctx))
+	assertProblem(t, w, http.StatusBadRequest)
+	w = call(t, s, http.MethodGet, "/debug/pprof/profile?seconds=3600", "", inContext(ctx))
+	assertProblem(t, w, http.StatusBadRequest)
 }
 
 func TestOneClientMayNotAskTooOften(t *testing.T) {
@@ -239,12 +295,14 @@ func TestThePageHasNoInlineScriptAndMakesNoMarkup(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it ends in any case
 	for _, args := range [][]string{
 		{"-max_workers", "0"}, {"-max_queue_size", "-1"}, {"-port", "70000"}, {"-rate", "NaN"}, {"-rate", "-1"},
 		{"-drain", "-1s"}, {"-min-delay", "5s", "-max-delay", "1s"}, {"-admin-token", "short"}, {"-log", "loud"}, {"extra"},
 	} {
 		var out, errs strings.Builder
-		assert.Equal(t, exitUsage, run(t.Context(), args, &out, &errs), args)
+		assert.Equal(t, exitUsage, run(ctx, args, &out, &errs), args)
 		assert.Contains(t, errs.String(), "jobserver: ")
 	}
 	var out, errs strings.Builder

@@ -124,7 +124,9 @@ func TestAnIdleStreamHasHeartbeats(t *testing.T) {
 func TestStreamsAreBoundedInNumber(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		stop := follow(t, s)
-		w := call(t, s, http.MethodGet, "/events", "")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w := call(t, s, http.MethodGet, "/events", "", inContext(ctx))
 		assertProblem(t, w, http.StatusServiceUnavailable)
 		assert.Equal(t, "10", w.Header().Get("Retry-After"))
 		stop()
@@ -154,6 +156,11 @@ func TestASlowClientMissesEventsAndIsToldSo(t *testing.T) {
 		assert.Equal(t, "event: lost\ndata: {\"lost\":44}\n\n", string(<-slow.events))
 		assert.Equal(t, "next", string(<-slow.events))
 		assert.Empty(t, slow.events)
+
+		h.mu.Lock()
+		h.sendLocked([]byte("and on"))
+		h.mu.Unlock()
+		assert.Equal(t, "and on", string(<-slow.events), "it was told once")
 	})
 }
 

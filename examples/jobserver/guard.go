@@ -112,7 +112,7 @@ func isLocal(r *http.Request) bool {
 		}
 	}
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && from.Addr().Unmap().IsLoopback() && isLocalName(hostOf(r.Host))
+	return err == nil && from.Addr().IsLoopback() && isLocalName(hostOf(r.Host))
 }
 
 // A responseWriter knows the status that was sent, and gives the answers of ServeMux, which are text,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -46,6 +47,8 @@ func header(name string, values ...string) edit {
 }
 
 func from(addr string) edit { return func(r *http.Request) { r.RemoteAddr = addr } }
+
+func inContext(ctx context.Context) edit { return func(r *http.Request) { *r = *r.WithContext(ctx) } }
 
 func host(name string) edit { return func(r *http.Request) { r.Host = name } }
 

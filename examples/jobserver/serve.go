@@ -84,7 +84,7 @@ func (s *server) drain(ctx context.Context) (report, error) {
 		s.log.Error("not drained", "error", err, "stuck", stuck)
 	}
 	rep := report{Stats: s.pool.Stats(), Left: s.book.left()}
-	if err == nil && len(rep.Left) > 0 {
+	if err == nil && len(rep.Left) > 0 { // the pool says otherwise; do not exit as if all were well
 		err = errDeadline
 	}
 	if len(rep.Left) > 0 {

@@ -3,11 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
-	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -41,6 +43,7 @@ func TestDrainFinishesWhatWasTaken(t *testing.T) {
 
 		rep := <-drained
 		assert.Equal(t, "report accepted=3 succeeded=3 failed=0 panicked=0 canceled=0 unended=0 left=0", rep.String())
+		assertProblem(t, call(t, s, http.MethodPost, "/pool/resize?workers=3", ""), http.StatusConflict)
 	}, "-max_workers", "1")
 }
 
@@ -57,6 +60,46 @@ func TestDrainReportsWhatWasLeft(t *testing.T) {
 		assert.Equal(t, []uint64{2, 3}, rep.Left)
 		assert.Equal(t, "report accepted=4 succeeded=1 failed=0 panicked=0 canceled=3 unended=0 left=2", rep.String())
 	}, "-max_workers", "1", "-drain", "5s")
+}
+
+// At the deadline the job is between two calls.
+func TestDrainReportsAJobThatWaitsForItsNextAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		post(t, s, "name=a&delay=1s&kind=fail")
+		rep, err := s.drain(t.Context())
+		require.ErrorIs(t, err, errDeadline)
+		assert.Equal(t, []uint64{1}, rep.Left)
+		assert.Equal(t, uint64(1), rep.Stats.Canceled)
+	}, "-drain", "1050ms")
+}
+
+// The report decides on the exit status: should the pool ever say that all is done, and a job of the book has not ended,
+// that is an error.
+func TestDrainBelievesTheBookOverThePool(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		other := newTestServer(t)
+		other.pool.Pause()
+		s.book.records[7] = other.book.find(post(t, other, "name=a&delay=1s").ID)
+		rep, err := s.drain(t.Context())
+		require.ErrorIs(t, err, errDeadline)
+		assert.Equal(t, []uint64{7}, rep.Left)
+	})
+}
+
+func TestDrainFinishesJobsThatHaveNoWorkers(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		require.Equal(t, http.StatusOK, call(t, s, http.MethodPost, "/pool/resize?workers=0", "").Code)
+		post(t, s, "name=a&delay=1s")
+		post(t, s, "name=b&delay=1s")
+		rep, err := s.drain(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, uint64(2), rep.Stats.Succeeded)
+	})
+}
+
+func TestAReportCountsWhatHasNotEnded(t *testing.T) {
+	rep := report{Stats: pool.Stats{Accepted: 9, Succeeded: 1, Failed: 1, Panicked: 1, Canceled: 1, Queued: 3, Running: 2}, Left: []uint64{7}}
+	assert.Equal(t, "report accepted=9 succeeded=1 failed=1 panicked=1 canceled=1 unended=5 left=1", rep.String())
 }
 
 func TestDrainEndsStreamsAndPauses(t *testing.T) {
@@ -118,36 +161,47 @@ func TestRunServesAndDrains(t *testing.T) {
 	assert.Contains(t, p.stderr.String(), `msg="job finished" pool=jobserver job=1`)
 }
 
-func TestASlowClientIsCutOff(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes the timeout of a request")
-	}
+func TestRunFailsIfJobsAreLeft(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	p := start(ctx, t)
-	var clients sync.WaitGroup
-	for _, request := range []string{
-		"POST /work HTTP/1.1\r\nHost: localhost\r\nX-",
-		"POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nContent-Length: 17\r\n\r\nname=a&",
-		"POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nname=a&",
-	} {
-		clients.Go(func() {
-			conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(p.base, "http://"))
-			if !assert.NoError(t, err) {
-				return
-			}
-			defer conn.Close()
-			_, err = io.WriteString(conn, request)
-			assert.NoError(t, err)
-			begin := time.Now()
-			assert.NoError(t, conn.SetReadDeadline(begin.Add(2*readTimeout)))
-			answer, err := io.ReadAll(conn)
-			assert.NoError(t, err, "closed by the server")
-			assert.NotContains(t, string(answer), " 202 ")
-			assert.InDelta(t, readTimeout.Seconds(), time.Since(begin).Seconds(), 2)
-		})
+	p := start(ctx, t, "-drain", "0s")
+	response, err := http.Post(p.base+"/work", formType, strings.NewReader("name=a&delay=10s")) //nolint:noctx // a test's
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	assert.Equal(t, exitFailed, <-p.status)
+	assert.Contains(t, p.stderr.String(), "jobserver: "+errDeadline.Error()+"\n")
+}
+
+func TestTheLedgerHasEachJob(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	ctx, cancel := context.WithCancel(t.Context())
+	p := start(ctx, t, "-min-delay", "0s", "-ledger", path)
+	for range 3 {
+		response, err := http.Post(p.base+"/work", formType, strings.NewReader("name=a&delay=0s")) //nolint:noctx // a test's
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
 	}
-	clients.Wait()
+	http.DefaultClient.CloseIdleConnections()
 	cancel()
 	assert.Equal(t, exitOK, <-p.status)
+	file, err := os.Open(path) //nolint:gosec // the test's own
+	require.NoError(t, err)
+	defer file.Close()
+	lines := json.NewDecoder(file)
+	for id := range uint64(3) {
+		var v jobView
+		require.NoError(t, lines.Decode(&v))
+		assert.Equal(t, id+1, v.ID)
+		assert.Equal(t, result.Succeeded, v.Status)
+	}
+	assert.False(t, lines.More())
+}
+
+func TestALedgerThatCannotBeWrittenIsAnError(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := start(ctx, t, "-ledger", filepath.Join(t.TempDir(), "nowhere", "ledger"))
+	cancel()
+	assert.Equal(t, exitFailed, <-p.status)
+	assert.Contains(t, p.stderr.String(), "nowhere")
 }

@@ -39,9 +39,12 @@ func newServer(opts options, log *slog.Logger) *server {
 		pool.Workers(opts.workers),
 		pool.Queue(opts.queue),
 		pool.Track(opts.keep),
+		// No pool.Timeout, which would cost each job a context and a timer: a task ends when its context does, and by
+		// itself after its delay, which -max-delay bounds; see task.do. Work of yours that may hang wants one here,
+		// such as pool.Timeout(time.Minute), and has to heed its context.
 		pool.Retry(pool.RetryPolicy{
 			Attempts: opts.attempts, Base: 200 * time.Millisecond, Steady: 0.5,
-			// Not what was canceled, which another call would not change.
+			// This one alone: say which errors of yours another call may change.
 			If: func(err error) bool { return errors.Is(err, errAskedFor) },
 		}),
 		pool.Observe(s.observe),

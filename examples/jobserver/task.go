@@ -30,7 +30,9 @@ type task struct {
 // errAskedFor is the error of a job of kind fail.
 var errAskedFor = errors.New("failed, as it was asked to")
 
-// do is the work itself.
+// do is the work itself. Each kind returns as soon as ctx ends, and after Delay in any case (a hash up to ten thousand
+// rounds later, which is a few milliseconds), so that the pool needs no timeout. What is put here instead has to keep
+// both promises, or the first one and have a pool.Timeout.
 func (t task) do(ctx context.Context) (string, error) {
 	switch t.Kind {
 	case kindHash:

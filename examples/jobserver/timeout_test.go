@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A pipeListener accepts connections within the process, which have deadlines in virtual time.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+func (l *pipeListener) dial() net.Conn {
+	client, conn := net.Pipe()
+	l.conns <- conn
+	return client
+}
+
+// served runs f in virtual time with a server that listens.
+func served(t *testing.T, f func(t *testing.T, dial func() net.Conn)) {
+	t.Helper()
+	bubble(t, func(t *testing.T, s *server) {
+		t.Helper()
+		l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := serve(ctx, s, l)
+			done <- err
+		}()
+		f(t, l.dial)
+		cancel()
+		assert.NoError(t, <-done)
+	})
+}
+
+func TestASlowClientIsCutOff(t *testing.T) {
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		for _, request := range []string{
+			"",
+			"POST /work HTTP/1.1\r\nHost: localhost\r\nX-",
+			"POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nContent-Length: 17\r\n\r\nname=a&",
+			"POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nname=a&",
+		} {
+			conn := dial()
+			begin := time.Now()
+			_, err := io.WriteString(conn, request)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(begin.Add(time.Hour)))
+			answer, err := io.ReadAll(conn)
+			require.NoError(t, err, "closed by the server")
+			assert.NotContains(t, string(answer), " 202 ")
+			assert.InDelta(t, readTimeout.Seconds(), time.Since(begin).Seconds(), 1, request)
+			require.NoError(t, conn.Close())
+		}
+	})
+}
+
+func TestAnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		const request = "GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+		for wait, want := range map[time.Duration]bool{writeTimeout - time.Second: true, writeTimeout + time.Second: false} {
+			conn := dial()
+			_, err := io.WriteString(conn, request)
+			require.NoError(t, err)
+			time.Sleep(wait)
+			answer, err := io.ReadAll(conn)
+			require.NoError(t, err, "closed by the server")
+			assert.Equal(t, want, strings.HasPrefix(string(answer), "HTTP/1.1 200"), "after %v: %q", wait, answer)
+			require.NoError(t, conn.Close())
+		}
+	})
+}
+
+func TestAnIdleConnectionIsClosed(t *testing.T) {
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		conn := dial()
+		_, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		require.NoError(t, err)
+		begin := time.Now()
+		require.NoError(t, conn.SetReadDeadline(begin.Add(time.Hour)))
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err, "closed by the server")
+		assert.Contains(t, string(answer), " 200 ")
+		assert.Equal(t, idleTimeout, time.Since(begin))
+		synctest.Wait()
+		require.NoError(t, conn.Close())
+	})
+}
+
+// A wait for a job outlasts both the time to read a request and the time to write an answer.
+func TestAWaitingClientIsNotCutOff(t *testing.T) {
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		conn := dial()
+		const body = "name=a&delay=10s&kind=fail" // tried twice
+		_, err := io.WriteString(conn, "POST /work?wait=30s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+formType+
+			"\r\nContent-Length: 26\r\nConnection: close\r\n\r\n"+body)
+		require.NoError(t, err)
+		begin := time.Now()
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		assert.Contains(t, string(answer), http.StatusText(http.StatusOK))
+		assert.Contains(t, string(answer), errAskedFor.Error())
+		assert.Greater(t, time.Since(begin), writeTimeout)
+		require.NoError(t, conn.Close())
+	})
+}
+
+func TestAListenerThatFailsEndsTheServerBehindItsJobs(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		post(t, s, "name=a&delay=2s")
+		rep, err := serve(t.Context(), s, &brokenListener{})
+		require.ErrorIs(t, err, errBroken)
+		assert.Equal(t, uint64(1), rep.Stats.Succeeded)
+	})
+}
+
+var errBroken = errors.New("broken")
+
+// A brokenListener fails at once.
+type brokenListener struct{ pipeListener }
+
+func (*brokenListener) Accept() (net.Conn, error) { return nil, errBroken }
+func (*brokenListener) Close() error              { return nil }
