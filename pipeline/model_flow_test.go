@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -30,6 +31,7 @@ type flowStage struct {
 	copies  int64
 	retries bool
 	salt    int
+	short   time.Duration
 	fails   int  // one input in so many; 0: none
 	exits   bool // some of these by Goexit, which ends no more than its call
 	drops   bool // OnError drops them
@@ -84,6 +86,7 @@ type flowCount struct {
 	made                      atomic.Int64 // values given by a call, or slices
 	left                      atomic.Int64 // values that a filter leaves out
 	letters                   atomic.Int64
+	asked, refused            atomic.Int64 // by its limit
 }
 
 type flowRunKey struct{}
@@ -108,6 +111,10 @@ func (st *flowStage) call(ctx context.Context, v *thing) (err error) {
 		select {
 		case <-time.After(r.short * time.Duration(1+v.index%4)):
 		case <-ctx.Done():
+			if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) { // the stage's own
+				c.failed.Add(1)
+				return err
+			}
 		}
 	}
 	if st.retries && c.again.Add(1)%5 == 1 {
@@ -146,7 +153,7 @@ func (v *thing) made() *thing {
 
 // stage adds a stage with a function. crew says that it may have workers.
 func (g *flowGame) stage(d *testkit.Dice, kind string, copies int64, crew bool) (*flowStage, []pipeline.StageOption) {
-	st := &flowStage{no: len(g.stages), kind: kind, copies: copies, salt: d.Throw(100)}
+	st := &flowStage{no: len(g.stages), kind: kind, copies: copies, salt: d.Throw(100), short: g.short}
 	st.name = fmt.Sprintf("%s-%d", kind, st.no)
 	g.stages = append(g.stages, st)
 	opts := []pipeline.StageOption{pipeline.Named(st.name)}
@@ -192,9 +199,23 @@ func (st *flowStage) calling(d *testkit.Dice, opts []pipeline.StageOption) []pip
 		opts = append(opts, pipeline.Retry(again))
 	}
 	if d.One(6) {
-		opts = append(opts, pipeline.Timeout(time.Hour), pipeline.Limit(noLimit{}))
+		opts = append(opts, pipeline.Timeout(st.short*time.Duration(1+d.Throw(3))))
+	}
+	if d.One(6) {
+		opts = append(opts, pipeline.Limit(st))
 	}
 	return opts
+}
+
+// Wait makes the step a limit of its own, which refuses an input now and then.
+func (st *flowStage) Wait(ctx context.Context) error {
+	c := &runOf(ctx).counts[st.no]
+	if c.asked.Add(1)%9 != 4 {
+		return nil
+	}
+	c.refused.Add(1)
+	c.failed.Add(1)
+	return errBoom
 }
 
 // from makes the source of a flow.
@@ -254,9 +275,13 @@ func (g *flowGame) from(d *testkit.Dice) pipeline.Flow[*thing] {
 		})
 	default:
 		g.source = "seq"
+		rude := d.One(3)
 		f = pipeline.From(func(yield func(int) bool) {
 			for i := range n {
 				if !yield(i) {
+					if rude {
+						yield(i) // the run has done with it
+					}
 					return
 				}
 			}
