@@ -38,9 +38,9 @@ var (
 func TestModel(t *testing.T) {
 	ops := *modelOps
 	if ops == 0 {
-		ops = 600_000
+		ops = 150_000
 		if raceEnabled {
-			ops /= 20
+			ops /= 5
 		}
 	}
 	t.Run("virtual", func(t *testing.T) {

@@ -272,7 +272,9 @@ func TestReportOfMergesOfMerges(t *testing.T) {
 // A merge in a branch counts what comes to that branch, and one behind a fan also what goes
 // around the branches.
 func TestReportOfMergesBesideFans(t *testing.T) {
-	merges := func(f pipeline.Flow[int]) pipeline.Flow[int] { return pipeline.Merge(f, pipeline.From(upTo(5))).Named("inner") }
+	merges := func(f pipeline.Flow[int]) pipeline.Flow[int] {
+		return pipeline.Merge(f, pipeline.From(upTo(5))).Named("inner")
+	}
 	failing := pipeline.Map(pipeline.From(upTo(9)), failAt(4))
 	for _, c := range []struct {
 		name         string
