@@ -18,8 +18,9 @@ import (
 
 // playFlow makes a random flow and runs it in all ways, some of them at once. It returns how
 // many calls there were.
-func playFlow(t testing.TB, name string, d *testkit.Dice) int64 {
-	g := &flowGame{t: t, name: name, short: time.Duration(1+d.Throw(16)) * time.Microsecond, ordered: true}
+func playFlow(tb testing.TB, name string, d *testkit.Dice) int64 {
+	tb.Helper()
+	g := &flowGame{t: tb, name: name, short: time.Duration(1+d.Throw(16)) * time.Microsecond, ordered: true}
 	if d.One(4) {
 		g.scale = new(testkit.Scale)
 	}
@@ -214,7 +215,7 @@ func (e *flowEnd) see(v *thing) bool {
 	return e.leaves()
 }
 
-// leaves leaves the loop, if it is time.
+// leaves reports whether the loop is left now, or panics if that is how.
 func (e *flowEnd) leaves() bool {
 	if e.at < 0 || e.seen+e.failed < e.at {
 		return false
@@ -242,8 +243,7 @@ func (e *flowEnd) known(err error) bool {
 	if e.canceled && errors.Is(err, errStop) || e.single && errors.Is(err, pipeline.ErrSourceUsed) {
 		return true
 	}
-	var at *pipeline.StageError
-	if !errors.As(err, &at) {
+	if _, ok := errors.AsType[*pipeline.StageError](err); !ok {
 		return false
 	}
 	var caught *result.PanicError
