@@ -363,3 +363,18 @@ func TestALoopThatDrainsCanBeLeft(t *testing.T) {
 		assert.Empty(t, slices.Collect(seq), "it is done by now")
 	})
 }
+
+// A sequence that goes on behind yield's false, because the run drains, is no failure.
+func TestDrainOfASequenceThatGoesOn(t *testing.T) {
+	for name, run := range drainTerminals {
+		stop, drain := context.WithCancel(t.Context())
+		got, err := run(t.Context(), pipeline.From(func(yield func(int) bool) {
+			yield(1)
+			drain()
+			yield(2)
+			yield(3)
+		}), pipeline.Drain(stop))
+		require.NoError(t, err, name)
+		assert.Equal(t, []int{1, 2}, got, name)
+	}
+}

@@ -236,6 +236,7 @@ func (h *handout[T]) put(i int, it *item[T]) {
 		return
 	}
 	h.seg.probe.Went()
+	l.probe.Went()
 	if l.box.Put(it) {
 		h.seg.mark = 0
 	}
@@ -260,7 +261,8 @@ func (h *handout[T]) end() {
 type lane[T any] struct {
 	of     *handout[T]
 	box    *engine.Outbox[item[T]]
-	void   func() bool // reports whether what is put vanishes
+	probe  *engine.Probe // of the port, if anybody watches
+	void   func() bool   // reports whether what is put vanishes
 	done   func()
 	forget func() bool
 	over   atomic.Bool
@@ -340,6 +342,9 @@ func (s *port[T]) feed(at site, q *engine.Queue[item[T]], done func()) {
 		}
 		done()
 		return
+	}
+	if m := at.meter(); m != nil {
+		l.probe = m.NewProbe()
 	}
 	l.open(at.Scope, q, done)
 }

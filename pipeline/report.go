@@ -209,13 +209,51 @@ func (p *planner) stats(i int, readings []engine.Reading) StageStats {
 			st.MaxWorkers, st.Choice = planned.MaxWorkers, r.Note
 		}
 	case roleMerge: // nothing of its own runs
-		for _, from := range st.From {
-			st.In += readings[from].Out
-		}
-		st.Out, readings[i].Out = st.In, st.In
+		st.In = p.given(p.nodes[i], readings)
+		st.Out = st.In
 	case roleSource, roleFused, roleQueued, roleFan, rolePort:
 	}
 	return st
+}
+
+// given is how many items the steps before n have put out, to be read behind the others.
+func (p *planner) given(n *node, readings []engine.Reading) (total uint64) {
+	for _, up := range n.ups {
+		total += p.gave(up, readings)
+	}
+	return total
+}
+
+// gave is how many items n has put out. A fan's own count is of what it has handed to its branches,
+// and of what goes around them.
+func (p *planner) gave(n *node, readings []engine.Reading) uint64 {
+	switch n.role {
+	case rolePort:
+		return n.meter.Read(0).Out
+	case roleMerge:
+		return p.given(n, readings)
+	case roleFan:
+		handed, total := uint64(0), uint64(0)
+		for _, branch := range n.ups[1:] {
+			handed += branch.handed(n.id)
+			total += p.gave(branch, readings)
+		}
+		around := readings[slices.Index(p.nodes, n)].Out
+		return total + around - min(around, handed) // while the run goes on, the ports are read later
+	case roleSource, roleFused, rolePooled, roleQueued:
+	}
+	return readings[slices.Index(p.nodes, n)].Out
+}
+
+// handed is how many items came to the ports with that id.
+func (n *node) handed(id *int) (total uint64) {
+	if n.role == rolePort && n.id == id {
+		return n.meter.Read(0).Out
+	}
+	for _, up := range n.ups {
+		total += up.handed(id)
+	}
+	return total
 }
 
 // shares sets what the workers of stage i did with their time.

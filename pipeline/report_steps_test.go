@@ -269,6 +269,39 @@ func TestReportOfMergesOfMerges(t *testing.T) {
 	assert.Equal(t, [][2]uint64{{0, 2}, {0, 3}, {5, 5}, {0, 5}, {10, 10}, {10, 0}}, got)
 }
 
+// A merge in a branch counts what comes to that branch, and one behind a fan also what goes
+// around the branches.
+func TestReportOfMergesBesideFans(t *testing.T) {
+	merges := func(f pipeline.Flow[int]) pipeline.Flow[int] {
+		return pipeline.Merge(f, pipeline.From(upTo(5))).Named("inner")
+	}
+	failing := pipeline.Map(pipeline.From(upTo(9)), failAt(4))
+	for _, c := range []struct {
+		name         string
+		fan          pipeline.Flow[int]
+		inner, outer uint64
+	}{
+		{"route", pipeline.Route(failing, func(v int) int { return v % 3 }, pass, merges, pass), 2 + 5, 8 + 5 + 1 + 3},
+		{"broadcast", pipeline.Broadcast(failing, pass, merges), 8 + 5, 8 + 8 + 5 + 1 + 3},
+		{"partition", pipeline.Partition(failing, 2, func(v int) int { return v }, merges), 8 + 2*5, 8 + 2*5 + 1 + 3},
+	} {
+		s := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
+			for range pipeline.Merge(c.fan, pipeline.From(upTo(3))).Named("outer").Results(ctx, to) {
+			}
+		})
+		got := map[string][2]uint64{}
+		for _, st := range s.Stages {
+			got[st.Name] = [2]uint64{st.In, st.Out}
+		}
+		assert.Equal(t, [2]uint64{c.inner, c.inner}, got["inner"], c.name)
+		assert.Equal(t, [2]uint64{c.outer, c.outer}, got["outer"], c.name)
+		assert.Equal(t, c.outer, got["results"][0], c.name)
+	}
+}
+
+// pass is a branch that does nothing.
+func pass(f pipeline.Flow[int]) pipeline.Flow[int] { return f }
+
 // The calls are those of the pool, and so are the workers.
 func TestReportOfThrough(t *testing.T) {
 	s := reportOn(t, func(ctx context.Context, to pipeline.RunOption) {

@@ -201,11 +201,11 @@ func (g *giver[T]) giveFailed(v T, err error) bool {
 
 // pass emits the item at hand.
 func (g *giver[T]) pass() bool {
-	g.wanted = g.emit(&g.it)
+	g.wanted = g.emit(&g.it) && !g.drained()
 	if g.seg.probe != nil {
 		g.seg.probe.Switch(engine.Busy, g.now())
 	}
-	return g.wanted && !g.drained()
+	return g.wanted
 }
 
 // stamp notes when the item at hand left the source.
