@@ -34,7 +34,7 @@ var ills = map[string]struct {
 	want func(err error) bool
 }{
 	"panic with nil": {
-		func() error { panic(nil) }, //nolint:govet // that is what is tried
+		func() error { panic(nil) },
 		func(err error) bool {
 			_, ok := errors.AsType[*runtime.PanicNilError](err)
 			return ok
@@ -44,7 +44,7 @@ var ills = map[string]struct {
 	"runtime error": {
 		func() error {
 			var none map[int]int
-			none[1] = 1 //nolint:govet // that is what is tried
+			none[1] = 1 //nolint:staticcheck // that is what is tried
 			return nil
 		},
 		func(err error) bool {
