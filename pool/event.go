@@ -134,28 +134,34 @@ func LogTo(l *slog.Logger) func(Event) {
 		panic("pool: LogTo: nil logger")
 	}
 	return func(e Event) {
-		ctx, level := context.Background(), e.level()
-		if !l.Enabled(ctx, level) {
-			return
+		if at := level(&e); l.Enabled(context.Background(), at) {
+			e.logTo(l, at)
 		}
-		// By hand, since a Logger would stamp the record with the time of the telling
-		// and with this place in the source.
-		record := slog.NewRecord(e.Time, level, e.Kind.String(), 0)
-		record.AddAttrs(e.attrs()...)
-		_ = l.Handler().Handle(ctx, record) // as a Logger does: there is nobody to tell
 	}
 }
 
-// level is how serious the event is. A loss is told by whatever event comes next,
+// logTo logs the event. It is a function of its own since a record is large: most events
+// are not logged, and those should not have to grow the stack of whoever tells them.
+//
+//go:noinline
+func (e Event) logTo(l *slog.Logger, level slog.Level) {
+	// By hand, since a Logger would stamp the record with the time of the telling
+	// and with this place in the source.
+	record := slog.NewRecord(e.Time, level, e.Kind.String(), 0)
+	record.AddAttrs(e.attrs()...)
+	_ = l.Handler().Handle(context.Background(), record) // as a Logger does: there is nobody to tell
+}
+
+// level is how serious an event is. A loss is told by whatever event comes next,
 // and would often go unseen at that one's own level.
-func (e Event) level() slog.Level {
+func level(e *Event) slog.Level {
 	if e.Lost > 0 {
-		return max(e.ownLevel(), slog.LevelWarn)
+		return max(ownLevel(e), slog.LevelWarn)
 	}
-	return e.ownLevel()
+	return ownLevel(e)
 }
 
-func (e Event) ownLevel() slog.Level {
+func ownLevel(e *Event) slog.Level {
 	switch {
 	case e.Kind == JobFinished && e.Status == result.Panicked:
 		return slog.LevelError
