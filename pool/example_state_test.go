@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/millstream-go/millstream/pool"
 )
@@ -40,6 +41,36 @@ func ExampleNewStateful() {
 	// worker 0 connects
 	// [1: a 2: b 3: c] <nil>
 	// closed after 3
+}
+
+// A connection that was reset is of no more use: the worker gets another one, here already
+// for the second attempt.
+func ExampleDiscard() {
+	dialed := 0
+	dial := func(context.Context, int) (*conn, error) {
+		dialed++
+		fmt.Println("connection", dialed)
+		return &conn{}, nil
+	}
+	send := func(_ context.Context, c *conn, text string) (string, error) {
+		if dialed == 1 {
+			return "", pool.Discard(errors.New("connection reset"))
+		}
+		return c.send(text), nil
+	}
+
+	p := pool.NewStateful(dial, send, (*conn).close, pool.Workers(1),
+		pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Millisecond}))
+	fmt.Println(p.Do(context.Background(), "a"))
+	if err := p.Close(); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// connection 1
+	// closed after 0
+	// connection 2
+	// 1: a <nil>
+	// closed after 1
 }
 
 // A buffer for each worker, which its calls use in turn. There is nothing to close.

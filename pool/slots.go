@@ -24,6 +24,8 @@ type slot struct {
 	// The holder's: what NewStateful has opened.
 	state           any
 	opened, opening bool
+	users           atomic.Int32 // calls that have the state; more than one where calls use their own pool
+	discard         atomic.Bool  // it is to be closed behind them
 
 	announced bool // of the observer, guarded by its lock
 

@@ -2,10 +2,30 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/millstream-go/millstream/internal/engine"
 )
+
+// Discard returns an error that also says that the state of the worker, which [NewStateful]
+// has opened, is of no more use: a connection that was reset, a process that has died. It
+// is closed as soon as the call has returned, and the next one that the worker makes, a
+// [Retry] of the same input included, opens another. A call within the share of another one
+// uses the same state, which is then closed when that other one has returned, too. What close
+// returns is kept for [Pool.Close]. In a pool without states Discard has no effect. The error
+// reads like err and unwraps to it, and may be wrapped itself. A nil err stays nil.
+func Discard(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &discardError{err}
+}
+
+type discardError struct{ err error }
+
+func (e *discardError) Error() string { return e.err.Error() }
+func (e *discardError) Unwrap() error { return e.err }
 
 // NewStateful returns a pool whose workers have a state each: a connection, a buffer,
 // a device. open makes it when a worker makes its first call, and fn gets it with
@@ -17,8 +37,9 @@ import (
 // within its share, but not before it is open: what open asks of the pool with its
 // context is [ErrWouldDeadlock] if no other worker is free. If open fails or panics,
 // that is the error of the input at hand, an error wrapped so that it names the worker,
-// and the next call tries again, also one that [Retry] makes. A panic of fn, and a
-// [runtime.Goexit], leave the state as it is. The context of open is that of the call,
+// and the next call tries again, also one that [Retry] makes. A state that has broken is
+// replaced when fn says so with [Discard]; a panic of fn, and a [runtime.Goexit], leave it
+// as it is. The context of open is that of the call,
 // without its [Timeout]; the state must not keep it. Errors and panics of close, and
 // [ErrGoexit], are told to the observer ([WorkerStopped]), and the first one is returned
 // by [Pool.Close].
@@ -58,9 +79,30 @@ func (p *Pool[In, Out]) callWithState(c *callCtx, in In) (out Out, err error) {
 			return out, fmt.Errorf("pool: open the state of worker %d: %w", s.id, err)
 		}
 	}
+	s.users.Add(1)
+	defer p.leaveState(s)
 	ctx, cancel := p.timed(c)
 	defer cancel()
-	return p.stateful(ctx, s.state, in)
+	out, err = p.stateful(ctx, s.state, in)
+	if _, discard := errors.AsType[*discardError](err); discard {
+		s.discard.Store(true)
+	}
+	return out, err
+}
+
+// leaveState ends the use of a state by one call. The last one closes a state that was discarded, on
+// a goroutine of its own, since close may end it.
+func (p *Pool[In, Out]) leaveState(s *slot) {
+	if s.users.Add(-1) > 0 || !s.discard.Load() {
+		return
+	}
+	s.discard.Store(false)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = p.shutState(s) // which keeps the error
+	}()
+	<-closed
 }
 
 func (p *Pool[In, Out]) openState(c *callCtx, s *slot) (err error) {

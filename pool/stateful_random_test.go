@@ -100,7 +100,11 @@ func randomUseOfStates(t *testing.T, seed uint64) {
 					}
 				})
 			}
-			return d.worker, mishap(roll())
+			err := mishap(roll())
+			if err != nil && roll().IntN(2) == 0 {
+				err = pool.Discard(err)
+			}
+			return d.worker, err
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
