@@ -242,6 +242,10 @@ func TestPriorityScenarios(t *testing.T) {
 			{0, "x", sec, nil, nil}, {0, "least", sec, ranked(math.MinInt), nil}, {0, "lower", sec, ranked(-5), nil},
 			{0, "most", sec, ranked(math.MaxInt), nil}, {0, "more", sec, ranked(5), nil},
 		}, "x@0 most@1 more@2 lower@3 least@4"},
+		{"deadlines in Unix time as priorities", oneWorker, []cue{
+			{0, "x", sec, nil, nil}, {0, "third", sec, ranked(-1767225900), nil}, {0, "first", sec, ranked(-1767225700), nil},
+			{0, "second", sec, ranked(-1767225800), nil},
+		}, "x@0 first@1 second@2 third@3"},
 		{"so with a long and a short step", []pool.Option{pool.Workers(1), pool.Aging(math.MaxInt64)}, []cue{
 			{0, "x", sec, nil, nil}, {0, "low", sec, ranked(-1), nil}, {0, "high", sec, ranked(1), nil}, {0, "plain", sec, nil, nil},
 		}, "x@0 high@1 plain@2 low@3"},

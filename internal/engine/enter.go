@@ -120,8 +120,8 @@ func (q *Queue[T]) nextEntryLocked() (e *Entry[T], waits bool) {
 	}
 	if q.items.size > 0 {
 		first := q.items.first()
-		age := q.Age(first)
-		if age < e.Rank() || age == e.Rank() && !q.Older(e.Value, first) {
+		age := rankOf(q.Age(first))
+		if age.less(e.rank) || age == e.rank && !q.Older(e.Value, first) {
 			return nil, true
 		}
 	}

@@ -1,7 +1,5 @@
 package engine
 
-import "math"
-
 // Entry is an item with conditions. The caller sets the exported fields and then
 // leaves them alone until the entry is gone. The zero value has no conditions. It
 // must not be copied once added, is guarded by what guards its lane, and may be
@@ -16,17 +14,13 @@ type Entry[T any] struct {
 	state  entryState
 	keyed  bool
 	helped bool   // somebody runs it who is not the taker that has it in hand
-	rank   int64  // what heaps sort by: Due while delayed, then the rank
+	rank   rank   // what heaps sort by: that of Due while delayed, then its own
 	seq    uint64 // the order of adding
 	place  int    // in the heap that holds it
 
 	older, newer  *Entry[T] // the lane's list, in the order of adding
 	ahead, behind *Entry[T] // of the same key, in the order of entering
 }
-
-// Rank says where a ready entry stands; smaller goes first. It has a meaning once
-// the entry has entered.
-func (e *Entry[T]) Rank() int64 { return e.rank }
 
 type entryState uint8
 
@@ -55,8 +49,6 @@ const (
 //   - Weights of taken entries add up to no more than capacity. If the first of
 //     those with a weight does not fit, no lighter one passes it: a heavy one would
 //     wait forever. Those without a weight pass.
-//
-// A rank saturates: priorities whose head starts exceed 292 years count the same.
 //
 // Taken entries are not in the lane, except that one with a key holds its turn
 // until it is done.
@@ -88,7 +80,7 @@ func (l *lane[T]) add(e *Entry[T], now int64) {
 	l.added++
 	l.link(e)
 	if e.Due != 0 && e.Due > now { // a reading may be negative
-		e.state, e.rank = entryDelayed, e.Due
+		e.state, e.rank = entryDelayed, rankOf(e.Due)
 		l.delayed.push(e)
 		return
 	}
@@ -271,30 +263,8 @@ func (l *lane[T]) unlink(e *Entry[T]) {
 	l.size--
 }
 
-// rankAt returns at less the head start of a priority. It saturates in two steps,
-// so that entries with the highest priority still go in the order of entering.
-func rankAt(at int64, priority int, aging int64) int64 {
-	start, limit := int64(priority), math.MaxInt64/aging
-	switch {
-	case start > limit:
-		start = math.MaxInt64
-	case start < -limit:
-		start = -math.MaxInt64
-	default:
-		start *= aging
-	}
-	rank := at - start
-	switch {
-	case start > 0 && rank > at:
-		return math.MinInt64
-	case start < 0 && rank < at:
-		return math.MaxInt64
-	}
-	return rank
-}
-
 func (e *Entry[T]) before(f *Entry[T]) bool {
-	return e.rank < f.rank || e.rank == f.rank && e.seq < f.seq
+	return e.rank.less(f.rank) || e.rank == f.rank && e.seq < f.seq
 }
 
 // entryHeap is a binary heap whose entries know their places, so that any of them

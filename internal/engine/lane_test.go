@@ -124,35 +124,42 @@ func TestLaneOrder(t *testing.T) {
 	}
 }
 
-func TestLaneRankSaturates(t *testing.T) {
-	const top, bottom = math.MaxInt64, math.MinInt64
-	tests := []struct {
-		at       int64
-		priority int
-		aging    int64
-		want     int64
-	}{
-		{at: 7, priority: 0, aging: top, want: 7},
-		{at: 7, priority: 2, aging: 3, want: 1},
-		{at: 7, priority: -2, aging: 3, want: 13},
-		{at: 5, priority: 1, aging: top, want: 5 - top},
-		{at: 5, priority: 2, aging: top, want: 5 - top},
-		{at: -5, priority: 2, aging: top, want: bottom},
-		{at: 5, priority: -1, aging: top, want: top},
-		{at: 0, priority: -2, aging: top, want: top},
-		{at: -5, priority: -2, aging: top, want: top - 5},
-		{at: 5, priority: math.MaxInt, aging: 1 << 40, want: 5 - top},
-		{at: 5, priority: math.MinInt, aging: 1 << 40, want: top},
-		{at: top, priority: math.MinInt, aging: 1, want: top},
-		{at: bottom, priority: math.MaxInt, aging: 1, want: bottom},
-		{at: top, priority: math.MaxInt, aging: 1 << 40, want: 0},
+// big is what a rank stands for.
+func (r rank) big() *big.Int {
+	x := new(big.Int).Lsh(big.NewInt(r.high), 64)
+	return x.Add(x, new(big.Int).SetUint64(r.low))
+}
+
+func TestLaneRankIsExact(t *testing.T) {
+	extremes := []int64{math.MinInt64, math.MinInt64 + 1, -1 << 40, -7, -1, 0, 1, 7, 1 << 40, math.MaxInt64 - 1, math.MaxInt64}
+	for _, at := range extremes {
+		require.Equal(t, big.NewInt(at).String(), rankOf(at).big().String())
+		for _, priority := range extremes {
+			for _, aging := range extremes {
+				if aging <= 0 {
+					continue
+				}
+				e := &laneEntry{Priority: int(priority)}
+				l := &testLane{aging: aging}
+				l.add(e, at)
+				require.Equal(t, modelRank(at, int(priority), aging).String(), e.rank.big().String(), "%d, %d, %d", at, priority, aging)
+			}
+		}
 	}
-	for _, tt := range tests {
-		e := &laneEntry{Priority: tt.priority}
-		l := &testLane{aging: tt.aging}
-		l.add(e, tt.at)
-		require.Equal(t, tt.want, e.Rank(), "%+v", tt)
-		require.Equal(t, modelRank(tt.at, tt.priority, tt.aging), e.Rank(), "the model: %+v", tt)
+}
+
+func TestRanksCompareAsTheirValues(t *testing.T) {
+	words := []int64{math.MinInt64, -1, 0, 1, math.MaxInt64}
+	var ranks []rank
+	for _, high := range words {
+		for _, low := range words {
+			ranks = append(ranks, rank{high, uint64(low)})
+		}
+	}
+	for _, r := range ranks {
+		for _, s := range ranks {
+			require.Equal(t, r.big().Cmp(s.big()) < 0, r.less(s), "%v %v", r, s)
+		}
 	}
 }
 
@@ -308,11 +315,11 @@ func TestLanePromote(t *testing.T) {
 	require.EqualValues(t, 30, next)
 	require.Equal(t, 3, l.size)
 	require.Same(t, b, l.best())
-	require.EqualValues(t, 20-testAging, b.Rank())
+	require.Equal(t, rankOf(20-testAging), b.rank)
 
 	_, left = l.promote(5000)
 	require.False(t, left)
-	require.EqualValues(t, 30, a.Rank(), "from when it was due, not from when it was seen")
+	require.Equal(t, rankOf(30), a.rank, "from when it was due, not from when it was seen")
 	require.True(t, l.remove(b))
 	require.Same(t, c, l.best())
 }
@@ -447,7 +454,7 @@ type laneModel struct {
 type modelEntry struct {
 	*laneEntry
 	entered int // the how many-th; 0 while it is delayed
-	rank    int64
+	rank    *big.Int
 }
 
 func (m *laneModel) add(e *laneEntry, now int64) {
@@ -506,7 +513,7 @@ func (m *laneModel) best() *modelEntry {
 			ready = append(ready, x)
 		}
 	}
-	slices.SortStableFunc(ready, func(a, b *modelEntry) int { return cmp.Compare(a.rank, b.rank) })
+	slices.SortStableFunc(ready, func(a, b *modelEntry) int { return a.rank.Cmp(b.rank) })
 	stuck := false
 	for _, x := range ready {
 		if x.Weight == 0 {
@@ -531,19 +538,9 @@ func out(list *[]*modelEntry, e *laneEntry) *modelEntry {
 	return x
 }
 
-func modelRank(at int64, priority int, aging int64) int64 {
-	clamp := func(x *big.Int, bottom int64) *big.Int {
-		if b := big.NewInt(bottom); x.Cmp(b) < 0 {
-			return b
-		}
-		if b := big.NewInt(math.MaxInt64); x.Cmp(b) > 0 {
-			return b
-		}
-		return x
-	}
+func modelRank(at int64, priority int, aging int64) *big.Int {
 	start := new(big.Int).Mul(big.NewInt(int64(priority)), big.NewInt(aging))
-	start = clamp(start, -math.MaxInt64)
-	return clamp(start.Sub(big.NewInt(at), start), math.MinInt64).Int64()
+	return start.Sub(big.NewInt(at), start)
 }
 
 // laneTrial lets a lane and the model do the same and compares them.
@@ -690,7 +687,7 @@ func (r *laneTrial) check() {
 	want, oldest := "none", "none"
 	if x := r.model.best(); x != nil {
 		want = x.Value
-		require.Equal(r.t, x.rank, x.Rank(), r.msg)
+		require.Zero(r.t, x.rank.Cmp(x.laneEntry.rank.big()), r.msg)
 	}
 	var names []string
 	for _, x := range r.model.in {
