@@ -91,6 +91,7 @@ func (s *batched[T]) driveTimed(b *batch[T], add func(*item[T]) bool) {
 				first := len(b.values) == 0
 				wanted = add(it)
 				if first && len(b.values) > 0 {
+					b.late = false
 					timer.Reset(s.maxWait)
 				}
 			case !more:
@@ -116,6 +117,7 @@ type batch[T any] struct {
 	values []T
 	out    item[[]T] // one for the whole run: emit does not keep it
 	ended  bool      // emit wants no more
+	late   bool      // what the batch has now is to be passed on: its time is over
 }
 
 // next gets the next chunk. It returns ok false when the batch has waited long
@@ -125,12 +127,16 @@ func (b *batch[T]) next(t *engine.Taker[item[T]], timer *time.Timer) (ok, more b
 		ok = t.Next(0)
 		return ok, ok
 	}
-	select {
-	case <-timer.C: // inputs come often enough that it never waits for them
-		return false, true
-	default:
-		return t.NextBefore(timer.C)
+	if !b.late {
+		select {
+		case <-timer.C: // inputs come often enough that it never waits for them
+			return false, true
+		default:
+			ok, more, b.late = t.NextBefore(timer.C)
+			return ok, more
+		}
 	}
+	return false, true // the time was over when the last chunk came
 }
 
 func (b *batch[T]) add(it *item[T]) (wanted bool) {

@@ -102,6 +102,26 @@ func TestSteadyValuesDoNotPutOffABatch(t *testing.T) {
 	})
 }
 
+// A value that comes at the very moment at which the wait is over may belong to the slice or not,
+// but does not make it wait for others.
+func TestAValueThatComesWhenTheWaitIsOver(t *testing.T) {
+	for range 100 {
+		testkit.Bubble(t, func(t *testing.T) {
+			var times []time.Duration
+			for i := range 60 {
+				times = append(times, time.Duration(i)*time.Second)
+			}
+			n := 0
+			for _, a := range arrivals(t, pipeline.Batch(pipeline.From(timed(times...)), 1000, 2*time.Second)) {
+				require.Equal(t, n, a.Values[0])
+				n += len(a.Values)
+				require.LessOrEqual(t, a.After-times[a.Values[0]], 2*time.Second)
+			}
+			require.Equal(t, 60, n)
+		})
+	}
+}
+
 // A slice that is full goes at once, and the wait of the next one starts anew.
 func TestAFullBatchRestartsTheWait(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

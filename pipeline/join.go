@@ -92,7 +92,7 @@ func (in *inlet[T]) next(seg *segment) bool {
 func (in *inlet[T]) nextBefore(seg *segment, timeout <-chan time.Time) (ok, more bool) {
 	it := in.taker.Claim()
 	for it == nil {
-		if ok, more = in.taker.NextBefore(timeout); !ok {
+		if ok, more, _ = in.taker.NextBefore(timeout); !ok {
 			in.over = !more
 			return false, more
 		}

@@ -265,9 +265,10 @@ func TestNextBeforeEndsTheWaiting(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		q := NewQueue[int](NewClock(), 4)
 		taker, start := q.NewTaker(), time.Now()
-		ok, more := taker.NextBefore(time.After(time.Second))
+		ok, more, late := taker.NextBefore(time.After(time.Second))
 		require.False(t, ok)
 		require.True(t, more)
+		require.True(t, late)
 		require.Equal(t, time.Second, time.Since(start))
 
 		go func() {
@@ -275,14 +276,41 @@ func TestNextBeforeEndsTheWaiting(t *testing.T) {
 			assert.NoError(t, q.TryPut(7))
 			q.Close()
 		}()
-		ok, _ = taker.NextBefore(time.After(time.Minute))
+		ok, _, late = taker.NextBefore(time.After(time.Minute))
 		require.True(t, ok)
+		require.False(t, late)
 		require.Equal(t, 7, *taker.Claim())
 		require.Equal(t, 2*time.Second, time.Since(start))
-		ok, more = taker.NextBefore(time.After(time.Minute))
+		ok, more, _ = taker.NextBefore(time.After(time.Minute))
 		require.False(t, ok)
 		require.False(t, more, "closed and empty")
 	})
+}
+
+// A timeout that fires while an item comes is not lost: there is the item, or the end of the
+// waiting, and in either case it is told.
+func TestNextBeforeTellsOfATimeoutWhileAnItemComes(t *testing.T) {
+	for range 500 {
+		testkit.Bubble(t, func(t *testing.T) {
+			q := NewQueue[int](NewClock(), 4)
+			taker := q.NewTaker()
+			timeout := time.NewTimer(time.Second)
+			go func() {
+				time.Sleep(time.Second)
+				assert.NoError(t, q.TryPut(7))
+			}()
+			ok, more, late := taker.NextBefore(timeout.C)
+			require.True(t, more)
+			require.True(t, ok || late)
+			if !late {
+				<-timeout.C // which has not been received
+			}
+			if !ok {
+				require.True(t, taker.Next(0))
+			}
+			require.Equal(t, 7, *taker.Claim())
+		})
+	}
 }
 
 // Neither the queue nor a taker keeps alive what was handled.

@@ -187,7 +187,7 @@ func (t *Taker[T]) Started() int64 { return t.started }
 // now is a clock reading from after the last item was done, or 0 to have Next
 // make one.
 func (t *Taker[T]) Next(now int64) bool {
-	ok, _ := t.next(now, nil)
+	ok, _, _ := t.next(now, nil)
 	return ok
 }
 
@@ -197,41 +197,52 @@ func (t *Taker[T]) Drain() {
 	}
 }
 
-// NextBefore is Next with an end to the waiting: it returns ok false also when
-// timeout fires first. more tells the two apart: true if the queue may yet give.
-func (t *Taker[T]) NextBefore(timeout <-chan time.Time) (ok, more bool) {
+// NextBefore is Next that stops waiting when timeout fires: ok is then false, and more true.
+// ok and more are both false when the queue is closed and nothing is left. late reports whether
+// a value was received from timeout, which may be so even if there is a chunk: it came at the
+// same moment.
+func (t *Taker[T]) NextBefore(timeout <-chan time.Time) (ok, more, late bool) {
 	return t.next(0, timeout)
 }
 
-func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more bool) {
-	q := t.q
+func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more, late bool) {
 	for how := free; ; how = roused {
 		switch t.come(how, now) {
 		case found:
-			return true, true
+			return true, true, late
 		case over:
-			return false, false
+			return false, false, late
 		case idle:
 		}
 		if timeout == nil {
 			<-t.mate.wake
 			continue
 		}
-		select {
-		case <-t.mate.wake:
-		case <-timeout:
-			q.mu.Lock()
-			parked := t.parked
-			if parked {
-				q.unparkLocked(t)
+		if !late {
+			select {
+			case <-t.mate.wake:
+				continue
+			case <-timeout:
+				late = true
 			}
-			q.unlock(nil)
-			if parked {
-				return false, true
-			}
-			<-t.mate.wake // somebody roused it at the same moment
 		}
+		if t.unpark() {
+			return false, true, late
+		}
+		<-t.mate.wake // somebody has roused it at the same moment
 	}
+}
+
+// unpark takes t out of the stack of idle takers, and reports whether it was in it.
+func (t *Taker[T]) unpark() bool {
+	q := t.q
+	q.mu.Lock()
+	parked := t.parked
+	if parked {
+		q.unparkLocked(t)
+	}
+	q.unlock(nil)
+	return parked
 }
 
 // come gets the next chunk if there is one, and else parks t: it is to come again, as one
