@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -556,4 +557,86 @@ func TestHaltedCallThatIsStuckKeepsNobodyFromAnything(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A nil context panics, as anywhere; but whoever recovers can still close the pool.
+func TestNilContextLeavesNothingBehind(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks()
+		for name, use := range map[string]func(){
+			"Do":     func() { p.Do(nil, give(1)) },                                   //nolint:errcheck,staticcheck // it panics
+			"Map":    func() { p.Map(nil, []task{give(1)}) },                          //nolint:errcheck,staticcheck // it panics
+			"Stream": func() { drain(p.Stream(nil, slices.Values([]task{give(1)}))) }, //nolint:staticcheck // it panics
+			"Submit": func() { p.Submit(nil, give(1)) },                               //nolint:errcheck,staticcheck // it panics
+		} {
+			assert.Panics(t, use, name)
+		}
+		assert.NoError(t, p.Close())
+	})
+}
+
+// "The time counts as Wait", also of a job that is looked at meanwhile.
+func TestJobInfoOfAJobThatWaitsForALimit(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		slow := waiterFunc(func(context.Context) error { time.Sleep(10 * time.Second); return nil })
+		p := newTasks(pool.Workers(1), pool.Track(1), pool.Limit(slow))
+		submit(t, p, func(context.Context) (int, error) { time.Sleep(5 * time.Second); return 1, nil })
+		time.Sleep(4 * time.Second)
+		info := p.Jobs()[0]
+		assert.Equal(t, 4*time.Second, info.Timing.Wait)
+		assert.Zero(t, info.Timing.Run)
+		time.Sleep(8 * time.Second)
+		info = p.Jobs()[0]
+		assert.Equal(t, 10*time.Second, info.Timing.Wait)
+		assert.Equal(t, 2*time.Second, info.Timing.Run)
+		assert.NoError(t, p.Shutdown(t.Context()))
+	})
+}
+
+// "Nothing starts once the context of the caller has ended", even if a limit does not heed it.
+func TestLimitThatDoesNotHeedTheContext(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		deaf := waiterFunc(func(context.Context) error { time.Sleep(10 * time.Second); return nil })
+		p := newTasks(pool.Workers(1), pool.Limit(deaf))
+		never := func(context.Context) (int, error) {
+			assert.Fail(t, "called")
+			return 0, nil
+		}
+		for way, hand := range handIn {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
+			if way == "Submit" || way == "TrySubmit" { // which depend on the job's own context
+				j := submit(t, p, never)
+				time.Sleep(time.Second)
+				j.Cancel(errBoom)
+				_, err := j.Wait(t.Context())
+				assert.ErrorIs(t, err, errBoom)
+			} else {
+				assert.ErrorIs(t, hand(ctx, p, never), errBoom, way)
+			}
+			cancel()
+		}
+		assert.NoError(t, p.Close())
+	})
+}
+
+// A worker that closes its state can make no call, and is not told to be idle.
+func TestWorkerThatClosesItsStateIsNotIdle(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		ds := devices{closing: func(*device) error { time.Sleep(time.Minute); return nil }}
+		p := ds.pool(pool.Workers(1))
+		_, err := p.Do(t.Context(), number)
+		assert.NoError(t, err)
+		assert.NoError(t, p.Halt(0))
+		synctest.Wait()
+		assert.NoError(t, p.Resize(1))
+		assert.Equal(t, pool.WorkerHalting, p.Workers()[0].State)
+		assert.Equal(t, 1, p.Stats().Workers)
+		assert.Zero(t, p.Stats().Idle)
+		start := time.Now()
+		_, err = p.Do(t.Context(), number)
+		assert.NoError(t, err)
+		assert.Equal(t, time.Minute, time.Since(start), "its number is not used again before close has returned")
+		assert.Equal(t, 1, p.Stats().Idle)
+		assert.NoError(t, p.Close())
+	})
 }

@@ -173,27 +173,41 @@ func TestContextOfEndedCallIsNotKept(t *testing.T) {
 	assert.True(t, values.allGone(), "the caller's values are kept by the pool")
 }
 
-// StuckError tells of calls. Without one there is none: a stream whose loop is
-// slow has no call under way.
-func TestStuckErrorHasCalls(t *testing.T) {
-	testkit.Bubble(t, func(t *testing.T) {
-		p := newTasks()
-		var wg sync.WaitGroup
-		wg.Go(func() {
+// A stream whose loop is slow, or whose inputs block, has no call under way, and is still what
+// Shutdown has not seen the end of.
+func TestStuckStreamHasNoCalls(t *testing.T) {
+	for name, stream := range map[string]func(t *testing.T, p *pool.Pool[task, int]){
+		"loop": func(t *testing.T, p *pool.Pool[task, int]) {
+			t.Helper()
 			for range p.Stream(t.Context(), slices.Values([]task{give(1)})) {
 				time.Sleep(time.Minute)
 			}
+		},
+		"inputs": func(t *testing.T, p *pool.Pool[task, int]) {
+			t.Helper()
+			for range p.Stream(t.Context(), func(func(task) bool) { time.Sleep(time.Minute) }) {
+				assert.Fail(t, "a result of nothing")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
+				p := newTasks()
+				var wg sync.WaitGroup
+				wg.Go(func() { stream(t, p) })
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				err := p.Shutdown(ctx)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				stuck, ok := errors.AsType[*pool.StuckError](err)
+				require.True(t, ok, "%v", err)
+				assert.Empty(t, stuck.Calls)
+				assert.Contains(t, err.Error(), "a Stream has not ended")
+				wg.Wait()
+			})
 		})
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		err := p.Shutdown(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		if stuck, ok := errors.AsType[*pool.StuckError](err); ok {
-			assert.NotZero(t, stuck.Calls, "%v", err)
-		}
-		wg.Wait()
-	})
+	}
 }
 
 // Error of a call whose context ended stays the same, as package context asks.

@@ -260,16 +260,34 @@ func TestEndsOfStream(t *testing.T) {
 	})
 }
 
-// What comes with an error is no answer, and what panicked or exited has none.
-func TestValueOfFailedJobIsZero(t *testing.T) {
+// "Value is then whatever the function returned beside its error", whichever way the input came,
+// and zero if it panicked or exited.
+func TestValueBesideAnError(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()
 		defer p.Close()
-		for _, e := range endings {
-			v, err := submit(t, p, e.do).Wait(t.Context())
-			if err != nil {
-				assert.Zero(t, v, e.name)
-			}
+		beside := func(context.Context) (int, error) { return 7, errBoom }
+		j := submit(t, p, beside)
+		v, err := j.Wait(t.Context())
+		assert.Equal(t, 7, v)
+		assert.ErrorIs(t, err, errBoom)
+		r, _ := j.Result()
+		assert.Equal(t, 7, r.Value)
+		v, err = p.Do(t.Context(), beside)
+		assert.Equal(t, 7, v)
+		assert.ErrorIs(t, err, errBoom)
+		for r := range p.Stream(t.Context(), slices.Values([]task{beside})) {
+			assert.Equal(t, 7, r.Value)
+			assert.ErrorIs(t, r.Err, errBoom)
+		}
+		for _, end := range []func(){func() { panic("boom") }, runtime.Goexit} {
+			v, err := submit(t, p, func(context.Context) (v int, err error) {
+				v = 7
+				end()
+				return v, nil
+			}).Wait(t.Context())
+			assert.Zero(t, v)
+			assert.Error(t, err)
 		}
 	})
 }

@@ -257,6 +257,9 @@ func (a *actor) result(ctx context.Context, r result.Result[*answer], records []
 	if errors.Is(r.Err, pool.ErrClosed) && r.Attempt == 0 && (r.Index == len(records) || !seen[0] && r.Index == 0) {
 		return true // the pool was closed already; or the first one was canceled, which says the same
 	}
+	if ctx.Err() != nil && r.Err == context.Cause(ctx) && r.Attempt == 0 && !seen[0] && r.Index == 0 { //nolint:errorlint // just that one
+		return true // so was the context
+	}
 	if !a.check(r.Index >= 0 && r.Index < len(seen) && !seen[r.Index], "the result of input %d of %d, again or too much", r.Index, len(records)) {
 		return true
 	}

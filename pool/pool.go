@@ -204,17 +204,21 @@ func (p *Pool[In, Out]) before(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(p.limits) > 0 && ctx.Err() != nil {
+		return context.Cause(ctx) // they may not have heeded it
+	}
 	return nil
 }
 
 // enter counts a direct call in, unless the intake is over or ctx has ended. What
 // was accepted is to finish, so the intake is never over for its own use of the pool.
 func (p *Pool[In, Out]) enter(ctx context.Context) error {
+	ended := ctx.Err() != nil // before the count: it may panic
 	if p.direct.Add(2*closedBit)&closedBit != 0 && (p.life.Err() != nil || outerCall(ctx, p.life) == nil) {
 		p.leave()
 		return ErrClosed
 	}
-	if ctx.Err() != nil {
+	if ended {
 		p.leave()
 		return context.Cause(ctx)
 	}

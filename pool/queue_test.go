@@ -187,10 +187,14 @@ func TestEndedContextTakesNothing(t *testing.T) {
 		assert.Nil(t, outs)
 		_, err = p.Map(ctx, nil)
 		assert.Same(t, errBoom, err)
-		assert.Zero(t, drain(p.Stream(ctx, func(yield func(task) bool) {
+		for r := range p.Stream(ctx, func(yield func(task) bool) {
 			assert.Fail(t, "the source was started")
 			yield(never)
-		})))
+		}) {
+			assert.Equal(t, result.Result[int]{Err: errBoom, Worker: -1}, r)
+			err = r.Err
+		}
+		assert.Same(t, errBoom, err)
 		assert.NoError(t, p.Close())
 	})
 }

@@ -142,8 +142,7 @@ func (j *job[In, Out]) started(begun int64) {
 // end ends a job that was claimed, and returns the reading of the clock at its end.
 func (j *job[In, Out]) end(err error) int64 {
 	if err != nil {
-		var none Out
-		j.value, j.err = none, j.whole(err)
+		j.err = j.whole(err)
 	}
 	now := j.pool.clock.Now()
 	j.settle(now, false)

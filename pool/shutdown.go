@@ -57,7 +57,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 		return cause
 	case <-timer.C:
 	}
-	if stuck := p.stuck(); len(stuck) > 0 {
+	if stuck := p.stuck(); len(stuck) > 0 || p.direct.Load() > closedBit {
 		return &StuckError{Calls: stuck, Err: cause}
 	}
 	return cause
@@ -116,10 +116,10 @@ func (p *Pool[In, Out]) follow() {
 	context.AfterFunc(p.life, func() { stop() })
 }
 
-// StuckError says that calls did not return although their context had ended, or
-// that the states of workers are still being closed.
+// StuckError says that calls, or the loop or inputs of a Stream, did not return although their
+// context had ended, or that the states of workers are still being closed.
 type StuckError struct {
-	Calls []StuckCall // those that still run, by worker; not empty
+	Calls []StuckCall // those that still run, by worker; none if it is only a Stream whose loop or inputs go on
 	Err   error       // the cause of the end of their context
 }
 
@@ -134,6 +134,9 @@ type StuckCall struct {
 // Error lists the calls that are stuck, the first ten of them, and says why they
 // should have ended.
 func (e *StuckError) Error() string {
+	if len(e.Calls) == 0 {
+		return fmt.Sprintf("pool: a Stream has not ended although its context has: %v", e.Err)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "pool: calls that still run although their context has ended: %d (", len(e.Calls))
 	for i, c := range e.Calls {

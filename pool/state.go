@@ -31,7 +31,7 @@ func (e *discardError) Unwrap() error { return e.err }
 // a device. open makes it when a worker makes its first call, and fn gets it with
 // each input. close, which may be nil, ends it when the worker stops: because it was
 // halted or idle for long, or with the pool; its number is not used again before close
-// has returned. Both run without a time limit of the pool's.
+// has returned, and until then the pool has one worker less that can make a call. Both run without a time limit of the pool's.
 //
 // A state is used by one call at a time, and, where a call uses its own pool, by those
 // within its share, but not before it is open: what open asks of the pool with its

@@ -20,7 +20,7 @@ type Stats struct {
 	Paused  bool
 	Workers int // calls that may be under way at once
 	Busy    int // workers that make one, halted ones included
-	Idle    int // workers that do not
+	Idle    int // workers that do not, without those that are closing their state
 
 	Capacity int // jobs that may wait; see [Queue]
 	Queued   int // jobs that wait, those that are delayed or in a worker's hand included
@@ -59,12 +59,16 @@ func (p *Pool[In, Out]) Stats() Stats {
 		s.Dropped += t.dropped
 		s.Running += t.nested
 	}
+	closing := 0
 	s.Workers, s.Paused, s.Busy = p.slots.counts(func(at *slot) {
+		if at.closing && !at.halting {
+			closing++
+		}
 		if c := at.call.Load(); c != nil && c.job != 0 && c.status() == result.Running {
 			s.Running++
 		}
 	})
-	s.Idle = max(s.Workers-s.Busy, 0)
+	s.Idle = max(s.Workers-s.Busy-closing, 0)
 	_, queued := p.queue.Counts()
 	s.Accepted = accepted + queued
 	for status, n := range map[result.Status]*uint64{
@@ -208,7 +212,7 @@ type WorkerState uint8
 const (
 	WorkerIdle    WorkerState = iota // it makes no call, or has not started yet
 	WorkerBusy                       // it makes one, or is about to
-	WorkerHalting                    // it will stop behind the one in hand
+	WorkerHalting                    // it will stop after its current call, or is closing its state
 )
 
 // String returns "idle", "busy" or "halting".
@@ -251,7 +255,7 @@ func (p *Pool[In, Out]) Workers() []WorkerInfo {
 		w.Done = at.done
 		since := at.lastEnd
 		switch {
-		case at.halting:
+		case at.halting || at.closing:
 			w.State = WorkerHalting
 		case at.held:
 			w.State = WorkerBusy

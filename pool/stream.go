@@ -22,8 +22,9 @@ const streamBuffer = 256
 // closed, no more inputs are taken, and those that were not started come as
 // canceled results with the cause. A loop that is left early, by break, return or
 // a panic, cancels the calls under way and waits for them before it is left. A
-// pool that is closed already gives one result with [ErrClosed], and an ins that
-// panics one with its [*result.PanicError], the last one; both have the next index. An ins that
+// pool that is closed already gives one result with [ErrClosed], a ctx that has ended already
+// one with its cause, and an ins that panics one with its [*result.PanicError], the last one;
+// they have the next index. An ins that
 // blocks in its own code cannot be interrupted, and is waited for. One that goes on when yield
 // has returned false panics, by the rules of package iter: that is told as any other panic of
 // it, and dropped if the loop was left. A nil ins panics.
@@ -32,12 +33,9 @@ func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[r
 		panic("pool: Stream: nil sequence")
 	}
 	return func(yield func(result.Result[Out]) bool) {
-		switch err := p.enter(ctx); {
-		case err == ErrClosed: //nolint:errorlint // enter's own
+		if err := p.enter(ctx); err != nil { // no input is taken, and that is no success
 			yield(result.Result[Out]{Err: err, Worker: -1})
 			return
-		case err != nil:
-			return // ctx has ended: no input is taken
 		}
 		defer p.leave()
 		bound, cancel := p.bound(ctx)

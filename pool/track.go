@@ -89,7 +89,7 @@ func (j *job[In, Out]) info(now int64) JobInfo {
 	case result.Queued:
 		i.Timing.Wait = since(j.queued, now)
 	case result.Running:
-		if begun == 0 { // it is ended before it has started
+		if begun == 0 || i.Worker < 0 { // it is ended before it has started, or waits for a limit
 			begun = now
 		}
 		i.Timing.Wait, i.Timing.Run = since(j.queued, begun), since(begun, now)
