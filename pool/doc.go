@@ -76,18 +76,18 @@
 // The calls of Do, Map and Stream get the context of the method. The context of
 // Submit bounds the wait for room in the queue and provides the job's values; the
 // job's own context ends by [Job.Cancel], [Pool.HaltNow], a [Timeout], or the end of
-// the pool. So a job outlives the handler that submitted it. If the context has
-// already ended, no input is taken. The context of a call ends, at the latest, with
-// the Do, the job, the Map or the Stream that it is part of.
+// the pool. So a handler that returns does not end the job it submitted. If the
+// context has already ended, no input is taken. The context of a call ends, at the
+// latest, with the Do, the job, the Map or the Stream that it is part of.
 //
 // # Shutdown
 //
 // [Pool.Shutdown] accepts nothing more and lets everything accepted finish, as long
-// as its context lasts. For that it ends a pause, and starts a worker if the pool has
-// none left. [Pool.Close] cancels what is left. Nothing of the pool runs after Close
-// has returned, nor after Shutdown has, unless it returns a [*StuckError], which
-// lists what is stuck, jobs by number and age. Both wait for an observer at most 100
-// ms. Later calls get [ErrClosed].
+// as its context lasts. For that it ends a pause, and gives the pool a worker if it
+// has none left. [Pool.Close] cancels what is left. Nothing of the pool runs after
+// Close has returned, nor after Shutdown has, unless it returns a [*StuckError],
+// which lists what is stuck, jobs by number and age. Both wait for an observer at
+// most 100 ms. Later calls get [ErrClosed].
 //
 // # Errors and panics
 //

@@ -7,21 +7,22 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// NewStateful returns a pool whose workers have a state each: a connection, a buffer,
-// a device. open makes it when a worker makes its first call, and fn gets it with
-// each input. close, which may be nil, ends it when the worker stops: because it was
-// halted or idle for long, or with the pool; its number is not used again before close
-// has returned. Both run without a time limit of the pool's.
+// NewStateful returns a pool whose workers each have a state, such as a connection, a
+// buffer or a device. open makes the state when a worker makes its first call, and fn
+// gets it with each input. close, which may be nil, ends it when the worker stops:
+// because it was halted, was idle for long, or the pool ended. The worker's number is
+// not used again before close has returned. The pool sets no time limit for open and
+// close.
 //
-// A state is used by one call at a time, and, where a call uses its own pool, by those
-// within its share, but not before it is open: what open asks of the pool with its
-// context is [ErrWouldDeadlock] if no other worker is free. If open fails or panics,
-// that is the error of the input at hand, an error wrapped so that it names the worker,
-// and the next call tries again, also one that [Retry] makes. A panic of fn, and a
-// [runtime.Goexit], leave the state as it is. The context of open is that of the call,
-// without its [Timeout]; the state must not keep it. Errors and panics of close, and
-// [ErrGoexit], are told to the observer ([WorkerStopped]), and the first one is returned
-// by [Pool.Close].
+// A state is used by one call at a time. Where a call uses its own pool, the calls
+// within its share use the same state, but not before it is open: if open uses the pool
+// with its context and no other worker is free, it gets [ErrWouldDeadlock]. If open
+// fails or panics, the current input fails with that error, wrapped to name the worker,
+// or with that panic, and the next call tries again, including one that [Retry] makes.
+// A panic of fn, or a [runtime.Goexit], leaves the state as it is. The context of open
+// is that of the call, without its [Timeout]; the state must not keep it. Errors and
+// panics of close, and [ErrGoexit], are told to the observer ([WorkerStopped]), and
+// [Pool.Close] returns the first one.
 func NewStateful[S, In, Out any](
 	open func(ctx context.Context, worker int) (S, error),
 	fn func(context.Context, S, In) (Out, error),
@@ -36,7 +37,7 @@ func NewStateful[S, In, Out any](
 	}
 	return build(&Pool[In, Out]{
 		stateful: func(ctx context.Context, s any, in In) (Out, error) {
-			state, _ := s.(S) // it is; but a nil S of an interface type is no S
+			state, _ := s.(S) // always succeeds, but for a nil S of an interface type
 			return fn(ctx, state, in)
 		},
 		open: func(ctx context.Context, worker int) (any, error) { return open(ctx, worker) },
@@ -76,7 +77,7 @@ func (p *Pool[In, Out]) openState(c *callCtx, s *slot) (err error) {
 	return err
 }
 
-// shutState ends the state of a worker that has made its last call.
+// shutState closes the state of a worker that has made its last call.
 func (p *Pool[In, Out]) shutState(s *slot) (err error) {
 	returned := false
 	defer func() {
