@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-go/millstream/internal/retry"
 )
 
-// Option configures a pool. [New] panics if an option is given twice or has an
-// invalid value.
+// Option configures a pool. [New] and [NewStateful] panic if an option is given twice
+// or has an invalid value.
 type Option func(*config)
 
 // Waiter is a limit that a call waits for; *rate.Limiter of golang.org/x/time
@@ -64,10 +64,11 @@ func Workers(n int) Option {
 }
 
 // Queue sets how many jobs may wait for a worker; the default is 1024. When the queue
-// is full, Submit waits and TrySubmit returns ErrFull. Jobs that a worker has taken
-// together are not counted: at most 64, and no more than about 50 microseconds of
-// work, going by what jobs have cost it lately. Jobs with [After] are counted from
-// the start. Memory is allocated as jobs come, and kept. New panics if n is below 1.
+// is full, Submit waits and TrySubmit returns ErrFull. Jobs that a worker has already
+// taken in one batch are not counted: at most 64, and no more than about 50
+// microseconds of work, going by what jobs have cost it lately. Jobs with [After] are
+// counted from the start. Memory is allocated as jobs come, and kept. New panics if n
+// is below 1.
 func Queue(n int) Option {
 	return func(c *config) {
 		c.once("Queue")

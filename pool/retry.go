@@ -22,8 +22,8 @@ type RetryPolicy struct {
 	// Base is the bound of the wait before the second call; the bound doubles before
 	// each further call. Default (0): 100 ms.
 	Base time.Duration
-	// Cap is the largest value of the bound. It must not be below Base. Default (0): 10
-	// s, or Base if that is more.
+	// Cap is the largest value of the bound. Default (0): 10 s, or Base if that is more.
+	// It must not be below Base.
 	Cap time.Duration
 	// Steady is the share of the bound that is not random, from 0 to 1. With 0.5, a wait
 	// is between half the bound and the bound; with 1, it is the bound. Default (0): the
