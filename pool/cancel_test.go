@@ -17,7 +17,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "The job's error is then both the cause and context.Canceled to errors.Is."
+// "The error of a job that ends canceled matches both the cause and context.Canceled
+// with errors.Is."
 func assertCanceled(t *testing.T, j *pool.Job[int], cause error) {
 	t.Helper()
 	r, ok := j.Result()
@@ -61,7 +62,8 @@ func TestCancelQueuedJob(t *testing.T) {
 	}
 }
 
-// "For a running one the context of its call ends, and the function decides."
+// "For a running job, the context of its call ends, and the function decides how the
+// job ends."
 func TestCancelRunningJob(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))

@@ -9,52 +9,52 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// callCtx is the context of calls. It knows the slot they run in, and costs
-// nothing but itself until somebody asks for its Done: only then is a context of
-// the standard library made that does the work.
+// callCtx is the context of calls. It knows the slot they run in, and costs nothing but
+// itself until its Done is asked for: only then is a context of the standard library
+// made that does the work.
 type callCtx struct {
 	parent context.Context //nolint:containedctx // it is one
 	life   *life
 
 	slot  atomic.Pointer[slot] // what the call runs in
-	state atomic.Uint64        // of the job that this is the context of; see state
-	job   uint64               // its number; 0: it is no job's
+	state atomic.Uint64        // of the job that this is the context of; see stateOf
+	job   uint64               // its number; 0: not the context of a job
 
 	mu      sync.Mutex
-	more    *more // what few calls need; made when it is
+	more    *more // what only some calls need; made on demand
 	cause   error // set once ended
 	bond    bond  // to parent
 	ended   bool  // guarded by mu
-	expired bool  // guarded by mu: it ended because parent had
+	expired bool  // guarded by mu: it ended because parent did
 	nested  bool  // runs in the share of another call
 
-	retries atomic.Int32 // calls made for the input at hand beyond the first
+	retries atomic.Int32 // calls made for the current input beyond the first
 }
 
-// bond is what a call has to do with its parent.
+// bond says how a call depends on its parent.
 type bond uint8
 
 const (
-	lends   bond = iota // it has its values
-	follows             // and ends with it
-	tied                // and it ends with the pool itself
+	lends   bond = iota // it has the parent's values
+	follows             // and ends with the parent
+	tied                // and the parent ends with the pool
 )
 
-// life is the context of a pool. A call keeps the pointer, half the size of an
-// interface.
+// life is the context of a pool. A call keeps a pointer to it, which is half the size
+// of an interface.
 type life struct {
 	context.Context        //nolint:containedctx // it is one
 	pool            string // its name
 }
 
-// more is what a call has if somebody asks for it. Guarded by callCtx.mu.
+// more is what a call has only on demand. Guarded by callCtx.mu.
 type more struct {
-	made  madeCtx       // what does the work, once somebody wants to know the end
+	made  madeCtx       // what does the work, once Done is asked for
 	share chan struct{} // see shared
 	done  chan struct{} // of the job
 }
 
-// madeCtx is what does the work of a callCtx.
+// madeCtx does the work of a callCtx.
 type madeCtx struct {
 	context.Context
 	cancel context.CancelCauseFunc
@@ -65,9 +65,9 @@ func newCallCtx(parent context.Context, life *life, b bond) *callCtx {
 	return &callCtx{parent: parent, life: life, bond: b}
 }
 
-// lender returns what has the values that ctx lends to a job. A call that submits one does not
-// lend itself: a job that submits the next one, and that another, would make a chain that keeps
-// them all.
+// lender returns the context whose values ctx lends to a job. A call that submits a job
+// does not lend itself: if jobs submit jobs, that would make a chain that keeps them
+// all alive.
 func lender(ctx context.Context) context.Context {
 	for {
 		switch c := ctx.(type) {
@@ -88,11 +88,11 @@ type timedCtx struct {
 	call *callCtx
 }
 
-// callKey finds the call of a certain pool, known by its life, that a context
-// belongs to.
+// callKey finds the call that a context belongs to in a certain pool, known by its
+// life.
 type callKey struct{ life *life }
 
-// CallInfo tells which call a context belongs to. It is a plain value.
+// CallInfo describes the call that a context belongs to. It is a plain value.
 type CallInfo struct {
 	Pool    string // the pool's [Name]
 	Job     uint64 // 0: a call of Do, Map or Stream
@@ -100,10 +100,10 @@ type CallInfo struct {
 	Attempt int // 1, or more with [Retry]
 }
 
-// CallOf tells of the call whose context ctx is, or was made from: so a function can
-// log the job that it works for, and halt its own worker. Inside a call of another
-// pool, made within the first, it tells of that one. It is false if there is none, or
-// if the call is over.
+// CallOf returns the call whose context ctx is, or was derived from. With it a function
+// can log the job that it works for, and halt its own worker. Inside a call of another
+// pool, made within the first, it returns that inner call. It returns false if there is
+// no call, or if the call is over.
 func CallOf(ctx context.Context) (CallInfo, bool) {
 	c, _ := ctx.Value(anyCall{}).(*callCtx)
 	if c == nil {
@@ -119,8 +119,8 @@ func CallOf(ctx context.Context) (CallInfo, bool) {
 // anyCall finds the innermost call that a context belongs to.
 type anyCall struct{}
 
-// outerCall returns the call of the pool with that life that ctx belongs to, as
-// long as it runs: a context may outlive its call.
+// outerCall returns the call that ctx belongs to in the pool with that life, as long as
+// the call runs: a context may outlive its call.
 func outerCall(ctx context.Context, life *life) *callCtx {
 	c, _ := ctx.Value(callKey{life}).(*callCtx)
 	if c == nil || c.slot.Load() == nil || c.status().Terminal() {
@@ -129,9 +129,9 @@ func outerCall(ctx context.Context, life *life) *callCtx {
 	return c
 }
 
-// The state of a job is its status, or settling for the moment in which its end is
-// written down, and above that the reading of the pool's clock at which it started,
-// or, if it never did, ended. In one word, so that both change at once.
+// The state of a job is one word, so that all of it changes at once: the lowest bits
+// are the job's status, or settling while its end is being recorded. Above them is the
+// reading of the pool's clock at which the job started or, if it never did, ended.
 const (
 	settling   = 0xf
 	statusBits = 4 // which leaves 36 years for the reading
@@ -139,7 +139,7 @@ const (
 
 func stateOf(status uint64, reading int64) uint64 { return status | uint64(reading)<<statusBits }
 
-// status is that of the job.
+// status returns the status of the job.
 func (c *callCtx) status() result.Status {
 	return statusOf(c.state.Load())
 }
@@ -151,10 +151,10 @@ func statusOf(state uint64) result.Status {
 	return result.Running
 }
 
-// begun is the reading of the clock at which the job started.
+// begun returns the reading of the clock at which the job started.
 func (c *callCtx) begun() int64 { return int64(c.state.Load() >> statusBits) }
 
-// moreLocked returns what there is more of the call.
+// moreLocked returns more, and makes it if there is none.
 func (c *callCtx) moreLocked() *more {
 	if c.more == nil {
 		c.more = new(more)
@@ -170,7 +170,7 @@ func (c *callCtx) madeLocked() *madeCtx {
 	return &c.more.made
 }
 
-// Deadline is the parent's, if the call ends with it.
+// Deadline returns the parent's deadline, if the call ends with the parent.
 func (c *callCtx) Deadline() (deadline time.Time, ok bool) {
 	if c.bond == lends {
 		return time.Time{}, false
@@ -201,13 +201,13 @@ func (c *callCtx) Err() error {
 	case c.life.Err() == nil:
 		return nil
 	}
-	// The pool has ended, and its word may be on its way.
+	// The pool has ended, but its AfterFunc may not have run yet.
 	made := c.makeLocked()
 	made.cancel(context.Cause(c.life))
 	return made.Err()
 }
 
-// Value is the parent's, but for what tells of this call.
+// Value returns the parent's value, except for the keys that find this call.
 func (c *callCtx) Value(key any) any {
 	switch k := key.(type) {
 	case anyCall:
@@ -217,14 +217,14 @@ func (c *callCtx) Value(key any) any {
 			return c
 		}
 		if c.bond == lends {
-			return nil // who submitted the job does not wait for it here
+			return nil // the call that submitted the job does not wait for it here
 		}
 		return c.parent.Value(key)
 	}
 	c.mu.Lock()
 	made := c.madeLocked()
 	if made == nil && (c.ended || c.life.Err() != nil) {
-		made = c.makeLocked() // for context.Cause, which looks for it in here
+		made = c.makeLocked() // for context.Cause, which looks it up by a value
 	}
 	c.mu.Unlock()
 	if made == nil {
@@ -251,7 +251,7 @@ func (c *callCtx) makeLocked() *madeCtx {
 		})
 		m.stop = func() {
 			if !stop() {
-				<-told // so that nothing of it is left behind
+				<-told // so that the AfterFunc is not left running
 			}
 		}
 	default:
@@ -284,8 +284,8 @@ func (c *callCtx) endLocked(cause error) {
 	}
 }
 
-// canceledBy is the cause with which the call was canceled, by its job or its
-// pool; nil if it was not.
+// canceledBy returns the cause with which the call was canceled, by its job or its
+// pool, or nil if it was not.
 func (c *callCtx) canceledBy() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -312,8 +312,8 @@ func (c *callCtx) closeWith(cause error) {
 	}
 }
 
-// shared returns what holds a token while somebody has the share of the call's slot:
-// the one call at a time that runs within it while the outer call waits.
+// shared returns the channel that holds a token while the share of the call's slot is
+// in use: one call at a time runs within it while the outer call waits.
 func (c *callCtx) shared() chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -330,8 +330,8 @@ type lent struct {
 	values context.Context //nolint:containedctx // it is one
 }
 
-// Value asks the context that ends first: the standard library finds the way to
-// cancel what derives from it by a value.
+// Value asks the context that ends first, because the standard library looks up by a
+// value how to cancel derived contexts.
 func (l lent) Value(key any) any {
 	if v := l.Context.Value(key); v != nil {
 		return v

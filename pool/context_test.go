@@ -27,7 +27,7 @@ var through = map[string]func(ctx context.Context, p *pool.Pool[task, int], do t
 	},
 }
 
-// "The context of Do, Map and Stream is the context of their calls."
+// "The calls of Do, Map and Stream get the context of the method."
 func TestCallsHaveTheContextOfTheCaller(t *testing.T) {
 	for name, run := range through {
 		t.Run(name, func(t *testing.T) {
@@ -109,8 +109,8 @@ func TestCloseEndsContexts(t *testing.T) {
 	}
 }
 
-// Submit's context "bounds the wait for room in the queue and lends its values to
-// the job": its end and its deadline are not the job's.
+// Submit's context "bounds the wait for room in the queue and provides the job's
+// values": its end and its deadline are not the job's.
 func TestJobOutlivesItsSubmitter(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))

@@ -2,17 +2,17 @@ package pool
 
 import "fmt"
 
-// Resize sets how many workers the pool has. For more of them, first those stay that
-// are about to stop, also if [Pool.Halt] has asked them to; then new ones start as there
-// is work for them. Of those that are too many, first the idle ones stop, then others
-// behind the call in hand, which it does not wait for. All calls under way count, those
-// of halted workers as well: no new one starts before fewer are under way than n. A Map
-// or Stream that has begun uses no more workers than there were at its beginning, at
-// least one.
+// Resize sets how many workers the pool has. To add workers, it first keeps those that
+// are about to stop, including those that [Pool.Halt] has asked to; then new ones start
+// as there is work for them. To remove workers, it first stops idle ones, then others
+// after their current call, which it does not wait for. All calls under way count,
+// including those of halted workers: no new call starts until fewer than n are under way.
+// A Map or Stream that has already begun uses no more workers than there were when it
+// began, but at least one.
 //
-// With 0 nothing starts any more until the pool is resized again. n below 0 is an
-// error; so is 0 once [Pool.Shutdown] has begun, and any other n after the end of the
-// pool: both are [ErrClosed].
+// With 0, no call starts until the pool is resized again. An n below 0 is an error; so is
+// 0 once [Pool.Shutdown] has begun, and any other n after the end of the pool: both are
+// [ErrClosed].
 func (p *Pool[In, Out]) Resize(n int) error {
 	if n < 0 {
 		return fmt.Errorf("pool: Resize(%d): want at least 0", n)
@@ -29,21 +29,21 @@ func (p *Pool[In, Out]) Resize(n int) error {
 	return nil
 }
 
-// Halt stops a worker behind the call in hand, with its retries, or at once if it makes
-// none: the pool has one worker less. It does not wait, and the call, which may be
-// stuck, keeps the other workers from nothing. To halt it again does nothing. A number
-// that is no worker's is [ErrNoWorker]; to halt the last one once [Pool.Shutdown] has
-// begun, and any after the end of the pool, is [ErrClosed]. [Pool.Resize] makes new
-// workers: until the call has ended it takes this one back, afterwards the lowest
-// numbers that are free are used again. A worker that has not started yet, for lack of
-// work, goes without an [Event].
+// Halt stops a worker after its current call, including retries, or at once if it has
+// none; the pool then has one worker less. Halt does not wait, and the call, which may be
+// stuck, does not hold up the other workers. Halting a worker again does nothing. The
+// error is [ErrNoWorker] for a number that no worker has, and [ErrClosed] for the last
+// worker once [Pool.Shutdown] has begun and for any worker after the end of the pool.
+// [Pool.Resize] makes new workers: until the call has ended, it takes this one back;
+// after that, the lowest free numbers are used again. A worker that has not started yet,
+// for lack of work, is removed without an [Event].
 func (p *Pool[In, Out]) Halt(worker int) error {
 	_, err := p.halt("Halt", worker, false)
 	return err
 }
 
-// HaltNow is Halt, and ends the context of the call in hand with [ErrHalted] as the
-// cause: the function decides what becomes of its input.
+// HaltNow is like Halt, but also ends the context of the current call, with [ErrHalted]
+// as the cause: the function decides what becomes of its input.
 func (p *Pool[In, Out]) HaltNow(worker int) error {
 	inHand, err := p.halt("HaltNow", worker, true)
 	if inHand != nil {
@@ -52,7 +52,7 @@ func (p *Pool[In, Out]) HaltNow(worker int) error {
 	return err
 }
 
-// halt returns the call in hand, if there is one that has started.
+// halt returns the current call, if there is one that has started.
 func (p *Pool[In, Out]) halt(method string, worker int, now bool) (*callCtx, error) {
 	p.control.Lock()
 	defer p.control.Unlock()
@@ -64,10 +64,11 @@ func (p *Pool[In, Out]) halt(method string, worker int, now bool) (*callCtx, err
 	return inHand, nil
 }
 
-// Pause lets no more calls start, of jobs or others, until [Pool.Resume]; one Resume
-// ends any number of pauses. Calls under way go on, with their retries, and what they
-// ask of the pool within their share. It does not wait for them. Inputs are still accepted, as far as there is room. [Pool.Shutdown] ends a
-// pause, and after it there is none.
+// Pause keeps new calls, of jobs or others, from starting until [Pool.Resume]; one Resume
+// ends any number of pauses. Calls under way go on, including their retries and what they
+// ask of the pool within their share; Pause does not wait for them. Inputs are still
+// accepted, as long as there is room. [Pool.Shutdown] ends a pause, and after it Pause
+// does nothing.
 func (p *Pool[In, Out]) Pause() {
 	p.control.Lock()
 	defer p.control.Unlock()
@@ -79,7 +80,7 @@ func (p *Pool[In, Out]) Pause() {
 	p.apply()
 }
 
-// Resume ends a pause. Without one it does nothing.
+// Resume ends a pause. If there is none, it does nothing.
 func (p *Pool[In, Out]) Resume() {
 	p.control.Lock()
 	defer p.control.Unlock()
@@ -95,8 +96,8 @@ func (p *Pool[In, Out]) resume() {
 	p.apply()
 }
 
-// finish makes sure that what was accepted can end: nothing holds it back, and
-// somebody is there to do it.
+// finish makes sure that accepted inputs can end: nothing holds them back, and there is a
+// worker for them.
 func (p *Pool[In, Out]) finish() {
 	p.control.Lock()
 	defer p.control.Unlock()
@@ -109,9 +110,9 @@ func (p *Pool[In, Out]) finish() {
 	}
 }
 
-// apply has the queue follow the slots: as many goroutines as workers, and nothing
-// handed to them while none may start a call. Halted workers, which may be stuck, keep
-// theirs.
+// apply makes the queue follow the slots: it has as many goroutines as there are workers,
+// and hands nothing to them while none may start a call. Halted workers, which may be
+// stuck, keep their goroutines.
 func (p *Pool[In, Out]) apply() {
 	workers, halted := p.slots.Workers()
 	p.crew.Resize(max(workers+halted, 1))

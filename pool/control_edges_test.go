@@ -147,7 +147,7 @@ func TestJobsInHandAreNotOvertaken(t *testing.T) {
 	})
 }
 
-// "No new one starts before fewer are under way than n": a worker that stays goes on
+// "No new call starts until fewer than n are under way": a worker that stays goes on
 // with what it has in hand, jobs or elements, while those that were halted still run.
 func TestResizeDownHoldsBackWhoStays(t *testing.T) {
 	ways := map[string]func(t *testing.T, p *pool.Pool[task, int], ins []task){

@@ -234,8 +234,8 @@ func TestResizeTo0StartsNothing(t *testing.T) {
 	})
 }
 
-// "A Map or Stream that has begun uses no more workers than there were at its
-// beginning."
+// "A Map or Stream that has already begun uses no more workers than there were when it
+// began."
 func TestMapAndStreamStayAsWideAsTheyBegan(t *testing.T) {
 	ways := map[string]func(t *testing.T, p *sleeperPool){
 		"map": func(t *testing.T, p *sleeperPool) {

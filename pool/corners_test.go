@@ -17,7 +17,7 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// "No call runs when it has returned anything else" than a StuckError, and nil is for
+// "If it returns anything else, no call runs any more" than a StuckError, and nil is for
 // those that have all ended by themselves: a job that is under way when ctx ends was cut
 // off, also if it makes light of it.
 func TestShutdownTellsThatAJobWasCutOff(t *testing.T) {
@@ -335,7 +335,7 @@ func TestPoolKeepsNoContextOfACallThatWatchedIt(t *testing.T) {
 	closing(t, p)
 }
 
-// "Since is when the job in hand was started or, for an idle worker, when its last job
+// "Since is when the current job started or, for an idle worker, when its last job
 // ended": a call that is no job has none.
 func TestWorkerBusyWithACallTellsNoTime(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -468,8 +468,8 @@ func TestRetriesOfElements(t *testing.T) {
 	})
 }
 
-// "First the idle ones stop, then others behind the call in hand", and of either the
-// highest numbers; "first those stay that are about to stop".
+// "It first stops idle ones, then others after their current call", and of either the
+// highest numbers; "it first keeps those that are about to stop".
 func TestResizeChoosesWhoStopsAndWhoStays(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(4))
@@ -529,7 +529,7 @@ func TestPauseHoldsWhatAWorkerHasInHand(t *testing.T) {
 	})
 }
 
-// Halt: "The call, which may be stuck, keeps the other workers from nothing." So it is
+// Halt: "The call, which may be stuck, does not hold up the other workers." So it is
 // for callers of Do, and so it has to be for jobs, whoever has worked before.
 func TestHaltedCallThatIsStuckKeepsNobodyFromAnything(t *testing.T) {
 	ways := map[string]func(t *testing.T, p *pool.Pool[task, int]) *pool.Job[int]{

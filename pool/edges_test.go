@@ -79,8 +79,8 @@ func TestPanicOfCanceledJobIsAPanic(t *testing.T) {
 	})
 }
 
-// "An error of the function is the error of its input, as it is": what a canceled
-// function says beyond ctx.Err is kept.
+// "An error returned by the function is the error of its input, unchanged": what a
+// canceled function says beyond ctx.Err is kept.
 func TestErrorOfCanceledJobIsKept(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))
@@ -268,8 +268,8 @@ func TestNestedWaitReturnsWhenTheJobEnds(t *testing.T) {
 	})
 }
 
-// "ctx ends the waiting, not the job": a context that has ended already does not
-// have Wait run the job.
+// "If ctx ends first, Wait returns ctx's cause; the job goes on": a context that has
+// ended already does not have Wait run the job.
 func TestNestedWaitWithEndedContextReturnsAtOnce(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))
@@ -393,7 +393,7 @@ func TestDrainingPoolServesItsOwnCalls(t *testing.T) {
 	})
 }
 
-// "... and with ErrClosed when the pool is closed", whether its elements run or wait
+// "... and with ErrClosed if the pool is closed", whether its elements run or wait
 // for a worker. The function says context.Canceled, which is a consequence.
 func TestMapStopsWhenThePoolIsClosed(t *testing.T) {
 	for _, others := range []int{0, 1, 2, 0, 1, 2} { // with two running, Map waits

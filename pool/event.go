@@ -11,21 +11,21 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// EventKind says what an [Event] tells. The zero value is JobQueued.
+// EventKind says what an [Event] is about. The zero value is JobQueued.
 type EventKind uint8
 
 // Of one job, JobQueued comes first and JobFinished or JobDropped last; of one
 // worker, WorkerStarted comes first and WorkerStopped last.
 const (
 	JobQueued     EventKind = iota // the pool has accepted a job
-	JobStarted                     // a worker calls the function for it, for the first time
-	JobRetried                     // a call failed and is to be made again, after a pause
-	JobFinished                    // the job has ended: see Status
-	JobDropped                     // it was taken from the queue to make room, and never called
-	WorkerStarted                  // a worker is there
-	WorkerHalted                   // it was asked to stop after the job in hand
-	WorkerStopped                  // it is gone
-	QueueFull                      // somebody has found the queue full, the first one since there was room
+	JobStarted                     // a worker calls the function for the job, for the first time
+	JobRetried                     // a call failed and is to be repeated after a pause
+	JobFinished                    // the job has ended; see Status
+	JobDropped                     // the job was taken from the queue to make room, and never started
+	WorkerStarted                  // a worker has started
+	WorkerHalted                   // the worker was asked to stop after its current call
+	WorkerStopped                  // the worker has stopped
+	QueueFull                      // a submit has found the queue full, the first one since there was room
 )
 
 var eventNames = [...]string{
@@ -40,8 +40,8 @@ var eventNames = [...]string{
 	QueueFull:     "queue full",
 }
 
-// String returns the kind in lower case, such as "job queued", and for a number that
-// is no kind something like "event kind 99".
+// String returns the kind in lower case, such as "job queued", or something like
+// "event kind 99" for an unknown kind.
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) {
 		return eventNames[k]
@@ -50,8 +50,8 @@ func (k EventKind) String() string {
 }
 
 // Event is something that happened in a pool, as told to its observer. It is a plain
-// value that may be copied and kept, and does not change any more. Fields that do
-// not belong to its kind are zero, or -1 for Worker.
+// value that may be copied and kept, and no longer changes. Fields that do not apply
+// to its kind are zero, or -1 for Worker.
 type Event struct {
 	Kind EventKind
 	Time time.Time // when it happened, not when it is told
@@ -59,20 +59,20 @@ type Event struct {
 
 	Job     uint64 // number of the job; 0: none
 	Worker  int    // number of the worker; -1: none
-	Attempt int    // JobStarted, JobRetried, JobFinished: calls so far, the one that starts included
+	Attempt int    // JobStarted, JobRetried, JobFinished: calls so far, including one that is starting
 
 	Status result.Status // JobFinished, JobDropped: how the job ended
 	Err    error         // JobRetried: of the call; JobFinished, JobDropped: of the job; WorkerStopped: of closing its state
 
-	// Wait is, for JobFinished, the time from being accepted to being started;
-	// for JobRetried the pause before the next call.
+	// Wait is the time from being accepted to being started for JobFinished, and the
+	// pause before the next call for JobRetried.
 	Wait time.Duration
-	Run  time.Duration // JobFinished: from being started to its end, with all pauses
+	Run  time.Duration // JobFinished: from being started to its end, including all pauses
 
-	Lost int // events right before this one that the observer was too slow for
+	Lost int // events lost right before this one because the observer was too slow
 }
 
-// String returns the event on one line, without its time and without what is not
+// String returns the event on one line, without its time and the fields that are not
 // set:
 //
 //	job retried job=7 worker=2 attempt=1 wait=80ms err="connection refused"
@@ -85,7 +85,7 @@ func (e Event) String() string {
 	return b.String()
 }
 
-// quoted quotes a text that would not be one word.
+// quoted quotes a text that would not read as one word.
 func quoted(text string) string {
 	split := func(r rune) bool { return r == '=' || r == '"' || unicode.IsSpace(r) || !unicode.IsPrint(r) }
 	if text == "" || strings.ContainsFunc(text, split) {
@@ -94,13 +94,14 @@ func quoted(text string) string {
 	return text
 }
 
-// LogValue returns the event as a group of kind, time, and what is set.
+// LogValue returns the event as a group of its kind, its time, and the fields that
+// are set.
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", e.Kind.String()), slog.Time("time", e.Time)}
 	return slog.GroupValue(append(attrs, e.attrs()...)...)
 }
 
-// attrs returns what is set, but for kind and time.
+// attrs returns the fields that are set, except kind and time.
 func (e Event) attrs() []slog.Attr {
 	var attrs []slog.Attr
 	add := func(says bool, a slog.Attr) {
@@ -123,12 +124,12 @@ func (e Event) attrs() []slog.Attr {
 // ended reports whether the event is the end of a job.
 func (e Event) ended() bool { return e.Kind == JobFinished || e.Kind == JobDropped }
 
-// LogTo returns an observer that logs each event to l, with the event's own time,
-// its kind as the message and what else is set as attributes. A job that panicked
-// is logged as an error; one that failed or was dropped, a full queue, an error of a
-// worker that stopped, and a loss of events as warnings; a retry, a halt and a job
-// that was canceled as information; the rest for debugging. It may be used by
-// several pools at once. A nil l panics.
+// LogTo returns an observer that logs each event to l, with the event's own time, its
+// kind as the message, and the other fields that are set as attributes. A job that
+// panicked is logged as an error; one that failed or was dropped, a full queue, a
+// worker that stopped with an error, and a loss of events as warnings; a retry, a
+// halt and a job that was canceled at the info level; the rest at the debug level.
+// The observer may be used by several pools at once. LogTo panics if l is nil.
 func LogTo(l *slog.Logger) func(Event) {
 	if l == nil {
 		panic("pool: LogTo: nil logger")
@@ -140,20 +141,21 @@ func LogTo(l *slog.Logger) func(Event) {
 	}
 }
 
-// logTo logs the event. It is a function of its own since a record is large: most events
-// are not logged, and those should not have to grow the stack of whoever tells them.
+// logTo logs the event. It is a separate function because a record is large: most
+// events are not logged, and should not grow the stack of the goroutine that tells
+// them.
 //
 //go:noinline
 func (e Event) logTo(l *slog.Logger, level slog.Level) {
-	// By hand, since a Logger would stamp the record with the time of the telling
-	// and with this place in the source.
+	// Built by hand: a Logger would stamp the record with the current time and with
+	// this place in the source.
 	record := slog.NewRecord(e.Time, level, e.Kind.String(), 0)
 	record.AddAttrs(e.attrs()...)
-	_ = l.Handler().Handle(context.Background(), record) // as a Logger does: there is nobody to tell
+	_ = l.Handler().Handle(context.Background(), record) // a Logger drops the error too
 }
 
-// level is how serious an event is. A loss is told by whatever event comes next,
-// and would often go unseen at that one's own level.
+// level returns how serious an event is. A loss is reported by whatever event comes
+// next, and would often go unseen at that event's own level.
 func level(e *Event) slog.Level {
 	if e.Lost > 0 {
 		return max(ownLevel(e), slog.LevelWarn)

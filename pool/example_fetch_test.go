@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Many pages are fetched, a few at a time, each within its time; what cannot be
-// fetched is told and keeps nobody from the rest.
+// Many pages are fetched, a few at a time, each with a timeout. A page that cannot be
+// fetched is reported and does not hold up the rest.
 func Example_fetch() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/missing" {

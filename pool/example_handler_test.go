@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// reports is a web service that takes orders for reports, which take their time,
-// and hands them out to whoever asks later.
+// reports is a web service that takes orders for reports, which take a while to write,
+// and serves them later.
 type reports struct {
 	pool *pool.Pool[string, string]
 
@@ -22,7 +22,7 @@ type reports struct {
 	jobs map[string]*pool.Job[string]
 }
 
-// order accepts a report or says at once that there are too many.
+// order accepts an order, or says at once that there are too many.
 func (s *reports) order(w http.ResponseWriter, r *http.Request) {
 	// The end of the request does not end the job.
 	job, err := s.pool.TrySubmit(r.FormValue("subject"))
@@ -38,7 +38,7 @@ func (s *reports) order(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, id)
 }
 
-// fetch gives a report that is there, or its status.
+// fetch serves a finished report, or its status.
 func (s *reports) fetch(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	job := s.jobs[r.FormValue("id")]
@@ -59,7 +59,7 @@ func (s *reports) fetch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A handler queues a job and returns; a later request asks what has become of it.
+// A handler submits a job and returns; a later request asks for its result.
 func Example_handler() {
 	written := make(chan struct{})
 	s := &reports{
@@ -81,7 +81,7 @@ func Example_handler() {
 	fmt.Println(ask(s.fetch, "id=1"))
 	fmt.Println(ask(s.fetch, "id=2"))
 
-	// When the server stops, what was ordered is still written.
+	// When the server stops, the reports already ordered are still written.
 	fmt.Println(s.pool.Shutdown(context.Background()))
 	fmt.Println(ask(s.order, "subject=streams"))
 	// Output:

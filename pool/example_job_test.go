@@ -8,7 +8,7 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// held returns a pool whose one worker does nothing until the gate is closed.
+// held returns a pool whose only worker does nothing until the gate is closed.
 func held() (p *pool.Pool[string, string], gate chan struct{}) {
 	gate = make(chan struct{})
 	p = pool.New(func(ctx context.Context, word string) (string, error) {
@@ -39,7 +39,7 @@ func ExampleJob_ID() {
 	defer p.Close()
 	close(gate)
 
-	jobs := map[uint64]*pool.Job[string]{} // for those who ask later
+	jobs := map[uint64]*pool.Job[string]{} // to look them up later
 	for _, word := range []string{"a", "b"} {
 		job, _ := p.TrySubmit(word)
 		jobs[job.ID()] = job
@@ -78,7 +78,7 @@ func ExampleJob_Wait() {
 	defer p.Close()
 	job, _ := p.TrySubmit("patience")
 
-	// The context ends the waiting, not the job.
+	// The context ends the wait, not the job.
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("no time"))
 	_, err := job.Wait(ctx)

@@ -39,7 +39,7 @@ func ExampleQueue() {
 			break
 		}
 		if i == 0 {
-			<-started // it runs, and is no longer in the queue
+			<-started // it is running, and no longer in the queue
 		}
 	}
 	close(gate)

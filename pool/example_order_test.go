@@ -42,7 +42,7 @@ func ExampleKey() {
 		return 0, nil
 	}, pool.Workers(4))
 
-	// Changes of one account are made one after the other, those of several at once.
+	// Changes to one account run one after the other; changes to different accounts run at once.
 	ctx := context.Background()
 	for _, c := range []change{{"ann", 100}, {"bob", 7}, {"ann", -30}, {"bob", 8}, {"ann", 5}} {
 		_, _ = p.Submit(ctx, c, pool.Key(c.account))
@@ -70,7 +70,7 @@ func ExampleAfter() {
 	defer p.Close()
 	ctx := context.Background()
 
-	// The worker is free for others meanwhile.
+	// The worker is free for other jobs meanwhile.
 	reminder, _ := p.Submit(ctx, "are you still there?", pool.After(20*time.Millisecond))
 	_, _ = p.Do(ctx, "hello")
 
@@ -116,7 +116,7 @@ func ExampleCapacity() {
 }
 
 func ExampleAging() {
-	// A step of priority is worth a millisecond: who has waited for longer goes first.
+	// A step of priority is worth a millisecond: a job that has waited longer goes first.
 	p, gate := oneByOne(pool.Aging(time.Millisecond))
 	_, _ = p.TrySubmit("waited for long")
 	time.Sleep(2 * time.Millisecond)

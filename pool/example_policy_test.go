@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// crowded returns a pool whose one worker is busy until the gate is closed, and whose
-// queue of one is full with a job.
+// crowded returns a pool whose only worker is busy until the gate is closed, and whose
+// queue of one job is full.
 func crowded(policy pool.Policy) (p *pool.Pool[string, string], old *pool.Job[string], gate chan struct{}) {
 	started, gate := make(chan struct{}, 10), make(chan struct{})
 	p = pool.New(func(ctx context.Context, word string) (string, error) {
@@ -55,7 +55,7 @@ func ExampleWhenFull_callerRuns() {
 
 	close(gate)
 	job, _ := p.Submit(context.Background(), "new")
-	<-job.Done() // at once, if it has run here
+	<-job.Done() // already closed, if the job ran here
 	r, _ := job.Result()
 	fmt.Println(r.Get())
 	// Output: NEW! <nil>
@@ -89,7 +89,7 @@ func ExamplePermanent() {
 	calls := 0
 	p := pool.New(func(_ context.Context, id int) (string, error) {
 		calls++
-		return "", pool.Permanent(fmt.Errorf("no user %d", id)) // nor will there be one soon
+		return "", pool.Permanent(fmt.Errorf("no user %d", id)) // another call would not help
 	}, pool.Retry(pool.RetryPolicy{Attempts: 5}))
 	defer p.Close()
 
@@ -102,7 +102,7 @@ func ExampleRetryAfter() {
 	calls := 0
 	p := pool.New(func(context.Context, string) (string, error) {
 		if calls++; calls == 1 {
-			// The server has said so; the policy's own wait would be up to a minute.
+			// The server asks for it; the policy's own wait would be up to a minute.
 			return "", pool.RetryAfter(errors.New("too many requests"), 2*time.Millisecond)
 		}
 		return "welcome", nil

@@ -23,7 +23,7 @@ func (c *conn) close() error {
 	return nil
 }
 
-// Each worker has a connection of its own, from its first call to its end.
+// Each worker has its own connection, from its first call until it stops.
 func ExampleNewStateful() {
 	dial := func(_ context.Context, worker int) (*conn, error) {
 		fmt.Println("worker", worker, "connects")
@@ -43,8 +43,8 @@ func ExampleNewStateful() {
 	// closed after 3
 }
 
-// A connection that was reset is of no more use: the worker gets another one, here already
-// for the second attempt.
+// A connection that was reset is of no more use, so the worker gets another one, here
+// already for the second attempt.
 func ExampleDiscard() {
 	dialed := 0
 	dial := func(context.Context, int) (*conn, error) {
@@ -73,11 +73,11 @@ func ExampleDiscard() {
 	// closed after 1
 }
 
-// A buffer for each worker, which its calls use in turn. There is nothing to close.
+// Each worker has a buffer, which its calls use in turn. There is nothing to close.
 func ExampleNewStateful_buffer() {
 	open := func(context.Context, int) (*bytes.Buffer, error) { return new(bytes.Buffer), nil }
 	frame := func(_ context.Context, b *bytes.Buffer, text string) (string, error) {
-		b.Reset() // of what the call before has left
+		b.Reset() // drop what the previous call left
 		fmt.Fprintf(b, "<%s>", text)
 		return b.String(), nil
 	}
@@ -88,7 +88,7 @@ func ExampleNewStateful_buffer() {
 	// Output: [<a> <b> <c>] <nil>
 }
 
-// A worker that cannot be opened costs the input at hand. The next one tries again.
+// If a worker's state cannot be opened, the current input fails. The next one tries again.
 func ExampleNewStateful_failure() {
 	errDown, down := errors.New("server is down"), true
 	dial := func(context.Context, int) (*conn, error) {

@@ -44,7 +44,7 @@ func ExamplePool() {
 	p := pool.New(shout, pool.Workers(2))
 	ctx := context.Background()
 
-	// However the inputs come, two calls run at once at most.
+	// However the inputs come, at most two calls run at once.
 	one, _ := p.Do(ctx, "one")
 	fmt.Println(one)
 	several, _ := p.Map(ctx, []string{"two", "three"})
@@ -75,7 +75,7 @@ func ExamplePool_Do() {
 	// nothing to say
 }
 
-// A panic is the error of its input. Its stack is there for the log.
+// A panic becomes the error of its input, with its stack for the log.
 func ExamplePool_Do_panic() {
 	p := pool.New(func(_ context.Context, divisor int) (int, error) {
 		return 100 / divisor, nil
@@ -157,8 +157,7 @@ func ExamplePool_Stream() {
 	// 2 C! <nil>
 }
 
-// What has been found is enough: the calls that still run are canceled, and have
-// ended when the loop has.
+// Leaving the loop cancels the calls that still run, and waits for them.
 func ExamplePool_Stream_break() {
 	p := pool.New(func(ctx context.Context, server string) (string, error) {
 		if server == "near" {
@@ -181,7 +180,7 @@ func ExamplePool_Shutdown() {
 	p := pool.New(shout, pool.Workers(1))
 	job, _ := p.TrySubmit("last words")
 
-	// Let what was accepted finish, but not for longer than this.
+	// Let accepted jobs finish, but wait no longer than this.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	fmt.Println(p.Shutdown(ctx))
@@ -198,7 +197,7 @@ func ExamplePool_Shutdown() {
 
 func ExamplePool_Close() {
 	p := pool.New(func(ctx context.Context, _ int) (int, error) {
-		<-ctx.Done() // takes as long as it is let
+		<-ctx.Done() // runs until it is canceled
 		return 0, ctx.Err()
 	})
 	job, _ := p.TrySubmit(1)

@@ -23,7 +23,7 @@ func ExampleObserve() {
 	_, _ = p.Submit(ctx, "hello")
 	_, _ = p.Submit(ctx, "")
 
-	// It waits up to 100 ms for the observer to have seen everything.
+	// Shutdown waits up to 100 ms for the observer to see everything.
 	_ = p.Shutdown(ctx)
 	// Output:
 	// 1 succeeded <nil>
@@ -119,7 +119,7 @@ func ExamplePool_Job() {
 	defer p.Close()
 	ctx := context.Background()
 	job, _ := p.Submit(ctx, "hello")
-	id := job.ID() // for who asks later
+	id := job.ID() // to look it up later
 
 	if job, ok := p.Job(id); ok {
 		fmt.Println(job.Wait(ctx))

@@ -196,8 +196,8 @@ func TestPanicAtDepth(t *testing.T) {
 	})
 }
 
-// "A job that may not start yet, because of a Key, a Weight or After, it does not wait
-// for": a call that waits for a job with its own key would wait for itself. With a
+// "Wait does not wait for a job that may not start yet because of a Key, a Weight or
+// After": a call that waits for a job with its own key would wait for itself. With a
 // key for each depth, a priority or weights for which there is room, it goes on.
 func TestNestedWaitForJobsWithOptions(t *testing.T) {
 	const depth = 1000
@@ -514,9 +514,9 @@ func TestHaltNowRacesWithTheEnd(t *testing.T) {
 	closing(t, p)
 }
 
-// "A job that is waited for with Job.Wait is run by who waits, so that none of them
-// waits for a worker that cannot come": also one that a goroutine of the queue has
-// taken, and for which that waits for a worker.
+// "Job.Wait runs the job that it waits for, so none of them waits for a worker that
+// cannot come": also one that a goroutine of the queue has taken, and for which that
+// waits for a worker.
 func TestNestedWaitForJobThatWasTaken(t *testing.T) {
 	options := map[string][]pool.JobOption{
 		"none":     nil,

@@ -154,7 +154,7 @@ func TestContextWithoutADone(t *testing.T) {
 	})
 }
 
-// "A context that has ended already takes nothing", and its cause is the error.
+// "If the context has already ended, no input is taken", and its cause is the error.
 func TestContextThatHasEndedTakesNothing(t *testing.T) {
 	eachWay(t, noOptions, func(t *testing.T, way string, p *pool.Pool[task, int]) {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -10,9 +10,9 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Job is one input that a pool has accepted. It ends exactly once. Its methods may
-// be called from any goroutine at any time. Jobs are made by [Pool.Submit] and
-// [Pool.TrySubmit] only, and must not be copied.
+// Job is an input that a pool has accepted. It ends exactly once. Its methods may be
+// called from any goroutine at any time. Jobs are created only by [Pool.Submit] and
+// [Pool.TrySubmit], and must not be copied.
 type Job[Out any] struct {
 	ctx   callCtx
 	owner interface { // the job around it
@@ -23,19 +23,19 @@ type Job[Out any] struct {
 	}
 	queued int64 // reading of the pool's clock
 
-	// How it ended: written by who ended the job, before its state says so. They take
-	// half of the room of a result.Result.
-	worker int32 // who called the function; -1: nobody has
+	// How the job ended: written before its state says so, by the goroutine that ends
+	// it. This takes half the space of a result.Result.
+	worker int32 // the one that called the function; -1: none
 	value  Out
 	err    error
 	run    time.Duration
 }
 
-// ID is the job's number in its pool, from 1 on in the order of submission. Inputs
-// that were not accepted leave gaps.
+// ID returns the job's number in its pool, counted from 1 in the order of submission.
+// Inputs that were not accepted leave gaps.
 func (j *Job[Out]) ID() uint64 { return j.ctx.job }
 
-// Status is Queued, Running, or how the job ended; see [result.Result.Status].
+// Status returns Queued, Running, or how the job ended; see [result.Result.Status].
 func (j *Job[Out]) Status() result.Status { return j.ctx.status() }
 
 // Done returns a channel that is closed when the job has ended.
@@ -52,7 +52,7 @@ func (j *Job[Out]) Done() <-chan struct{} {
 	return m.done
 }
 
-// Result returns the job's result; false as long as it has not ended.
+// Result returns the job's result, or false if the job has not ended.
 func (j *Job[Out]) Result() (result.Result[Out], bool) {
 	if !j.Status().Terminal() {
 		return result.Result[Out]{}, false
@@ -63,15 +63,15 @@ func (j *Job[Out]) Result() (result.Result[Out], bool) {
 	}, true
 }
 
-// timing is that of a job that has ended.
+// timing returns the timing of a job that has ended.
 func (j *Job[Out]) timing() result.Timing {
 	return result.Timing{Queued: j.owner.clock().Time(j.queued), Wait: j.wait(), Run: j.run}
 }
 
-// wait is how long it took until the job started, or ended without.
+// wait returns how long it took until the job started, or ended without starting.
 func (j *Job[Out]) wait() time.Duration { return time.Duration(max(j.ctx.begun()-j.queued, 0)) }
 
-// attempts is how often the function was called.
+// attempts returns how often the function was called.
 func (j *Job[Out]) attempts() int {
 	if j.worker < 0 {
 		return 0
@@ -79,14 +79,14 @@ func (j *Job[Out]) attempts() int {
 	return 1 + int(j.ctx.retries.Load())
 }
 
-// Wait waits for the job's end and returns its value and error. ctx ends the
-// waiting, not the job: the error is then ctx's cause.
+// Wait waits for the job to end and returns its value and error. If ctx ends first,
+// Wait returns ctx's cause; the job goes on.
 //
-// Inside a call of the job's own pool, with its context, Wait runs the job itself
-// if it still waits in the queue, and returns when it is done; so jobs that wait for
-// jobs cannot deadlock. A job that may not start yet, because of a [Key], a [Weight]
-// or [After], it does not wait for: it returns [ErrWouldDeadlock]. (A job that waits
-// for itself does deadlock, and so may calls that wait on Done.)
+// Inside a call of the job's own pool, with that call's context, Wait runs the job
+// itself if it is still in the queue, and returns when it is done; so jobs that wait
+// for jobs cannot deadlock. Wait does not wait for a job that may not start yet
+// because of a [Key], a [Weight] or [After]: it returns [ErrWouldDeadlock]. (A job
+// that waits for itself does deadlock, and so may calls that wait on Done.)
 func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
 	if j.Status().Terminal() {
 		return j.value, j.err
@@ -109,23 +109,24 @@ func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
 	return j.value, j.err
 }
 
-// Cancel ends the job with a cause; nil stands for [context.Canceled]. A job in
-// the queue never starts and has ended when Cancel returns. For a running one the
-// context of its call ends, and the function decides. A job that has ended stays
-// as it is, and of several causes the first one counts. The job's error is then
-// both the cause and context.Canceled to errors.Is.
+// Cancel cancels the job with a cause; nil stands for [context.Canceled]. A job in
+// the queue never starts and has ended when Cancel returns. For a running job, the
+// context of its call ends, and the function decides how the job ends. A job that has
+// ended does not change, and of several causes the first one counts. The error of a
+// job that ends canceled matches both the cause and context.Canceled with
+// [errors.Is].
 func (j *Job[Out]) Cancel(cause error) {
 	if cause == nil {
 		cause = context.Canceled
 	}
 	j.ctx.end(cause)
 	if !j.abort(cause, false) && j.ctx.state.Load()&(1<<statusBits-1) == settling {
-		<-j.Done() // somebody else is about to end it
+		<-j.Done() // another goroutine is about to end it
 	}
 }
 
-// abort ends a job that has not started, and reports whether it was the one to.
-// dropped says that it has been taken out of the queue for another one.
+// abort ends a job that has not started, and reports whether it did. dropped says
+// that the job was taken out of the queue to make room for another.
 func (j *Job[Out]) abort(cause error, dropped bool) bool {
 	if !j.ctx.state.CompareAndSwap(stateOf(uint64(result.Queued), 0), settling) {
 		return false
@@ -134,8 +135,8 @@ func (j *Job[Out]) abort(cause error, dropped bool) bool {
 	return true
 }
 
-// canceledError is the error of a job that was canceled: the cause, what the
-// function made of it, if it was called, and also context.Canceled.
+// canceledError is the error of a job that was canceled. It matches the cause, the
+// function's error if the function was called, and context.Canceled.
 type canceledError struct{ cause, err error }
 
 func (e *canceledError) Error() string {
@@ -155,5 +156,5 @@ func (e *canceledError) Unwrap() []error {
 	return []error{e.cause, e.err}
 }
 
-// Is makes every cancellation a [context.Canceled].
+// Is makes every cancellation match [context.Canceled].
 func (e *canceledError) Is(target error) bool { return target == context.Canceled }

@@ -66,7 +66,7 @@ func TestJobGoesThroughItsStates(t *testing.T) {
 	})
 }
 
-// "ID is the job's number in its pool, from 1 on in the order of submission."
+// "ID returns the job's number in its pool, counted from 1 in the order of submission."
 func TestJobIDs(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p, other := newTasks(), newTasks()
@@ -79,7 +79,7 @@ func TestJobIDs(t *testing.T) {
 	})
 }
 
-// "ctx ends the waiting, not the job: the error is then ctx's cause."
+// "If ctx ends first, Wait returns ctx's cause; the job goes on."
 func TestWaitEndsWithItsContext(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(sleepers, pool.Workers(1))
@@ -143,7 +143,7 @@ func TestJobIsSharedByManyGoroutines(t *testing.T) {
 	}
 }
 
-// TrySubmit has no context: "The context of the call has no values of the submitter's."
+// TrySubmit has no context: "The call's context carries none of the submitter's values."
 func TestTrySubmitLendsNoValues(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()

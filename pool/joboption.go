@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// JobOption says more of one job, in [Pool.Submit] and [Pool.TrySubmit]. A job with
-// options takes one allocation more, and is taken from the queue by itself.
+// JobOption configures one job in [Pool.Submit] and [Pool.TrySubmit]. A job with
+// options takes one more allocation, and workers take it from the queue one at a
+// time.
 type JobOption func(*jobConfig)
 
 type jobConfig struct {
@@ -21,12 +22,13 @@ type jobConfig struct {
 	err   error // the first
 }
 
-// Key lets jobs with equal keys run one at a time and in the order in which they
-// were accepted, on whichever worker; those with other keys, or none, are not held
-// up. The order stands above that of priorities, and lends none to those in front; a
-// job with [After] takes its place when it is due, and one that waits for its [Weight]
-// has the turn of its key. k must be comparable and not nil; one that is not equal to
-// itself, a NaN, is a key of its own each time.
+// Key makes jobs with equal keys run one at a time and in the order in which they
+// were accepted, on any worker; jobs with other keys, or none, are not held up. Key
+// order takes precedence over priority; a high-priority job does not raise the jobs
+// ahead of it. A job with [After] takes its place in this order when it is due, and a
+// job that waits for its [Weight] holds up the later jobs of its key. k must be
+// comparable and not nil. A k that is not equal to itself, such as a NaN, is a new
+// key each time.
 func Key(k any) JobOption {
 	return func(c *jobConfig) {
 		c.once(0, "Key")
@@ -40,10 +42,11 @@ func Key(k any) JobOption {
 	}
 }
 
-// Priority lets a job start before those with a lower one; among equal ones the first
-// to come is the first to start. Callers of Do, Map and Stream are no jobs. The default is 0, and n may be negative. It is
-// worth a head start: each step as much as the pool's [Aging], so that a job which has
-// waited for longer than that is not overtaken any more, and none starves.
+// Priority lets a job start before jobs with a lower priority; among equal ones, the
+// first to come starts first. Callers of Do, Map and Stream are not jobs and have no
+// priority. The default is 0, and n may be negative. Each step is worth a head start
+// as long as the pool's [Aging], so a job that has waited for longer than the head
+// start is no longer overtaken, and none starves.
 func Priority(n int) JobOption {
 	return func(c *jobConfig) {
 		c.once(1, "Priority")
@@ -51,9 +54,9 @@ func Priority(n int) JobOption {
 	}
 }
 
-// After lets a job start no earlier than d after Submit was called. It has its place
-// in the queue meanwhile, and the time counts as Wait. Then it stands where jobs that
-// are submitted at that time do. A d that is not positive means at once.
+// After lets a job start no earlier than d after Submit was called. Meanwhile the job
+// has its place in the queue, and the time counts as Wait. Once due, it is ordered
+// like a job submitted at that time. A d that is not positive means at once.
 func After(d time.Duration) JobOption {
 	return func(c *jobConfig) {
 		c.once(2, "After")
@@ -61,11 +64,12 @@ func After(d time.Duration) JobOption {
 	}
 }
 
-// Weight lets a job start only when n of the pool's [Capacity] are free, and takes
-// them while it runs. Jobs with a weight that wait for it are served in their order, by
-// priority and time, so that many light ones cannot keep a heavy one waiting; jobs without one weigh nothing
-// and are not held up, and no worker is held by one that waits. n below 1, above the
-// capacity, or for a pool without one, is an error of Submit.
+// Weight lets a job start only when n of the pool's [Capacity] are free, and holds
+// them while it runs. Jobs that wait for their weight are served in order, by
+// priority and time, so many light ones cannot keep a heavy one waiting. Jobs without
+// a weight weigh nothing and are not held up, and a job that waits occupies no
+// worker. Submit returns an error if n is below 1 or above the capacity, or if the
+// pool has none.
 func Weight(n int64) JobOption {
 	return func(c *jobConfig) {
 		c.once(3, "Weight")

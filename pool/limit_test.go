@@ -16,7 +16,7 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "Timeout ends the context of each call d after it started. context.Cause then
+// "Timeout ends the context of each call d after the call started. context.Cause then
 // names the timeout."
 func TestTimeoutEndsTheContextOfACall(t *testing.T) {
 	run := map[string]func(ctx context.Context, p *pool.Pool[task, int], do task) error{
@@ -119,7 +119,7 @@ func TestNearerDeadlineOfTheCaller(t *testing.T) {
 	})
 }
 
-// "Limit has each call wait for all limits, in the order given, before it starts."
+// "Limit makes each call wait for all limits, in the given order, before it starts."
 func TestLimitsAreWaitedForInOrder(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var order []string
@@ -150,7 +150,7 @@ func TestLimitsAreWaitedForInOrder(t *testing.T) {
 	})
 }
 
-// "An error of one is the error of the input, which then was never called."
+// "If a limit returns an error, the input fails with it and the function is not called."
 func TestErrorOfALimit(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		refuse := waiterFunc(func(context.Context) error { return errBoom })

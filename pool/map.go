@@ -8,22 +8,21 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Map calls the function on each element of ins and returns the outputs in the
-// same order. It waits for all of them. The caller's goroutine takes part, as one
-// of the pool's workers; others join as far as the pool is free. Elements are
-// started in order, more or less, and a slow one holds up no other while a worker
-// is free.
+// Map calls the function on each element of ins and returns the outputs in the same
+// order. It waits for all calls. The caller's goroutine takes part, as one of the
+// pool's workers; others join if they are free. Elements are started roughly in
+// order, and a slow one holds up no other while a worker is free.
 //
-// The first error, by time, ends the contexts of the calls under way; nothing new
-// is started, and Map returns that error and no outputs. So it does with ctx's
-// cause when ctx ends first, and with [ErrClosed] when the pool is closed. A panic
-// is a [*result.PanicError]. A function that calls [runtime.Goexit] fails Map with
-// [ErrGoexit], or ends the caller's goroutine, if it ran there.
+// The first error, by time, ends the contexts of the calls under way; no new call
+// starts, and Map returns that error and no outputs. It does the same with ctx's
+// cause if ctx ends first, and with [ErrClosed] if the pool is closed. A panic is
+// returned as a [*result.PanicError]. A function that calls [runtime.Goexit] makes
+// Map fail with [ErrGoexit], or ends the caller's goroutine if it ran there.
 //
-// The calls have a context that ends with the Map; its cause is the first error,
-// and so what calls that heed it, or use it with a pool, may return. Inside a call
-// of the same pool, with its context, Map runs within that call's share if no worker
-// is free, as [Pool.Do] does.
+// The context of the calls ends with the Map. Its cause is the first error, which
+// calls that heed the context, or use it with a pool, may return in turn. Inside a
+// call of the same pool, with that call's context, Map runs within that call's share
+// if no worker is free, as [Pool.Do] does.
 func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 	if err := p.enter(ctx); err != nil {
 		return nil, err
@@ -33,12 +32,12 @@ func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
 	m := &mapping[In, Out]{
 		pool: p, ins: ins, outs: make([]Out, len(ins)),
 		indices: engine.NewIndices(p.clock, len(ins)),
-		// The caller is one of those that work.
+		// The caller is one of the workers.
 		mayJoin: min(workers, len(ins)) - 1,
 	}
 	m.ctx, m.cancel = p.bound(ctx)
 	m.joining, m.noMore = context.WithCancel(m.ctx)
-	defer func() { // also if the function ends this goroutine
+	defer func() { // even if the function ends this goroutine
 		m.noMore()
 		m.helpers.Wait()
 		m.cancel(context.Canceled)
@@ -69,8 +68,8 @@ type mapping[In, Out any] struct {
 	ctx    context.Context //nolint:containedctx // of this run
 	cancel context.CancelCauseFunc
 
-	// joining ends when all elements have been started: who waits for a slot
-	// then is not needed any more.
+	// joining ends when all elements have been started: helpers that still wait for a
+	// slot are then no longer needed.
 	joining context.Context //nolint:containedctx // of this run
 	noMore  context.CancelFunc
 	helpers sync.WaitGroup
@@ -80,8 +79,8 @@ type mapping[In, Out any] struct {
 	err     error
 }
 
-// ask has one more helper wait for a slot, if another one is allowed. Who gets a
-// slot asks the next: one at a time, so that a short Map does not start them all.
+// ask makes one more helper wait for a slot, if another one is allowed. Each helper
+// that gets a slot asks the next one, so that a short Map does not start them all.
 func (m *mapping[In, Out]) ask() {
 	m.mu.Lock()
 	m.mayJoin--
@@ -145,8 +144,8 @@ func (m *mapping[In, Out]) newCall() *callCtx {
 	return newCallCtx(m.ctx, m.pool.life, tied)
 }
 
-// run calls the function on the elements of the range at hand. It stops before its
-// end, and reports so, if the slot is asked for.
+// run calls the function on the elements of the current range. If the slot is asked
+// for, it stops early and reports so.
 func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner, h place) (recalled bool) {
 	returned := false
 	defer func() {
@@ -185,7 +184,7 @@ func (m *mapping[In, Out]) run(c *callCtx, r *engine.Runner, h place) (recalled 
 func (m *mapping[In, Out]) fail(err error) {
 	m.mu.Lock()
 	if m.err == nil {
-		// What calls say after the end of their context is its consequence.
+		// An error after the end of the context is a consequence of that end.
 		switch life := m.pool.life; {
 		case m.ctx.Err() != nil:
 			err = context.Cause(m.ctx)

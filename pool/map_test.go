@@ -64,8 +64,8 @@ func TestMapOfMany(t *testing.T) {
 	}
 }
 
-// "The first error, by time, ends the contexts of the calls under way; nothing new
-// is started, and Map returns that error and no outputs."
+// "The first error, by time, ends the contexts of the calls under way; no new call
+// starts, and Map returns that error and no outputs."
 func TestMapStopsAtTheFirstError(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(3))
@@ -94,7 +94,7 @@ func TestMapStopsAtTheFirstError(t *testing.T) {
 	})
 }
 
-// "So it does with ctx's cause when ctx ends first."
+// "It does the same with ctx's cause if ctx ends first."
 func TestMapStopsWithItsContext(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(sleepers, pool.Workers(2))
@@ -153,8 +153,8 @@ func TestMapThatIsDoneHasItsOutputs(t *testing.T) {
 	})
 }
 
-// "The caller's goroutine takes part, as one of the pool's workers; others join as
-// far as the pool is free."
+// "The caller's goroutine takes part, as one of the pool's workers; others join if they
+// are free."
 func TestMapUsesWhatIsFree(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(sleepers, pool.Workers(4))

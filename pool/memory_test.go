@@ -77,7 +77,7 @@ func TestPoolKeepsNothingThatHasEnded(t *testing.T) {
 	closing(t, p)
 }
 
-// "The handle may be kept for long": it has the output, and not the input.
+// "The handle may be kept for a long time": it has the output, and not the input.
 func TestJobKeepsItsOutputOnly(t *testing.T) {
 	var ins, outs watched
 	p := pool.New(func(context.Context, *big) (*big, error) { return outs.make(), nil })

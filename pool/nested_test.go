@@ -55,9 +55,9 @@ var asking = map[string]func(ctx context.Context, p *pool.Pool[int, int], n int)
 	},
 }
 
-// "Do, Map and Stream then run within the share of the call that asks if no worker
-// is free, and a job that is waited for is run by who waits, so that none of them
-// deadlocks": at any depth, with any number of workers.
+// "If no worker is free, Do, Map and Stream then run within the share of the calling
+// call, and Job.Wait runs the job that it waits for, so none of them waits for a worker
+// that cannot come": at any depth, with any number of workers.
 func TestNestedUseDoesNotDeadlock(t *testing.T) {
 	for name, ask := range asking {
 		for _, workers := range []int{1, 2, 4} {
@@ -102,7 +102,7 @@ func TestNestedUseFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// "A call that asks from several goroutines has them take turns."
+// "If a call uses the pool from several goroutines, they take turns."
 func TestNestedCallsTakeTurns(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1))
@@ -179,8 +179,8 @@ func TestNestedUseAcrossTwoPools(t *testing.T) {
 	})
 }
 
-// "Inside a call of the same pool, with its context, Submit does not wait for room:
-// it returns ErrWouldDeadlock."
+// "Inside a call of the same pool, with that call's context, Submit does not wait for
+// room: it returns ErrWouldDeadlock."
 func TestNestedSubmitOnFullQueue(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1), pool.Queue(2))

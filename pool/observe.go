@@ -10,9 +10,9 @@ import (
 // were noted, on a goroutine of its own. So an observer that is slow, panics, ends
 // its goroutine or notes events itself neither stalls nor breaks the pool.
 //
-// The goroutine is there only while there is something to deliver: a pool that is
-// idle has none, and one that is forgotten leaks none. A watch must not be copied;
-// its methods may be called from any goroutine at any time, also by the observer.
+// The goroutine exists only while there is something to deliver: an idle pool has
+// none, and a forgotten pool leaks none. A watch must not be copied; its methods may
+// be called from any goroutine at any time, including by the observer.
 type watch struct {
 	observe func(Event)
 	name    string
@@ -22,23 +22,23 @@ type watch struct {
 	buf     []Event // a ring, its length zero or a power of two
 	head    int     // place of the oldest event
 	size    int
-	added   uint64 // events that were ever put into buf
-	running bool   // the goroutine is there
+	added   uint64 // events ever put into buf
+	running bool   // the goroutine exists
 	untold  int    // events lost since the last one that got in
 	lost    int
 	panics  int
 	flushes []flusher // in the order of their upTo
 }
 
-// flusher is somebody who waits until the first upTo events are delivered.
+// flusher is a caller that waits until the first upTo events are delivered.
 type flusher struct {
 	upTo uint64
 	done chan struct{}
 }
 
-// How many events wait for the observer at most, how many there is room for at first,
-// and how many there may be room for while none do: enough for the bursts of a busy
-// pool, which else would make a new room for each.
+// At most maxEvents wait for the observer. There is room for minEvents at first, and
+// room for up to keptEvents is kept while there are none: enough for the bursts of a
+// busy pool, which would otherwise allocate the room anew for each burst.
 const (
 	maxEvents  = 4096
 	minEvents  = 16
@@ -50,29 +50,31 @@ func newWatch(name string, observe func(Event)) *watch {
 	return &watch{name: name, observe: observe}
 }
 
-// note adds an event and names its pool. It does not wait for the observer: if too
-// many events do, this one is lost, and the next one that is not tells how many were.
+// note adds an event and sets the name of its pool. It does not wait for the
+// observer: if too many events are waiting, this one is lost, and the next one that
+// is not tells how many were.
 func (w *watch) note(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.addLocked(e)
 }
 
-// noteJob notes an event of a job whose announced, guarded by w.mu, is false at first.
-// Whoever notes the first event notes JobQueued before it, at the time queued, and
-// a later JobQueued is left out: a job is in the queue before its submitter can say
-// so, and a worker may be faster.
+// noteJob notes an event of a job. announced belongs to the job, is guarded by w.mu
+// and is false at first. The first event of a job is preceded by JobQueued, at the
+// time queued, and a later JobQueued is left out: a job is in the queue before its
+// submitter can report it, and a worker may be faster.
 func (w *watch) noteJob(announced *bool, queued time.Time, e Event) {
 	w.noteAfter(announced, Event{Kind: JobQueued, Time: queued, Job: e.Job, Worker: -1}, e)
 }
 
 // noteWorker does the same for a worker and WorkerStarted, at the time of e. A worker
-// that starts anew needs a new bool.
+// that starts again needs a new bool.
 func (w *watch) noteWorker(started *bool, e Event) {
 	w.noteAfter(started, Event{Kind: WorkerStarted, Time: e.Time, Worker: e.Worker}, e)
 }
 
-// noteAfter notes first, unless it was said, and then e, unless that is the same.
+// noteAfter notes first, unless it was noted before, and then e, unless it is of the
+// same kind.
 func (w *watch) noteAfter(said *bool, first, e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +87,7 @@ func (w *watch) noteAfter(said *bool, first, e Event) {
 	}
 }
 
-// addLocked puts an event into the ring and sees to it that it is delivered.
+// addLocked puts an event into the ring and makes sure that it will be delivered.
 func (w *watch) addLocked(e Event) {
 	if w.size == maxEvents {
 		w.untold++
@@ -112,7 +114,7 @@ func (w *watch) growLocked() {
 	w.buf, w.head = buf, 0
 }
 
-// run delivers events until none is left. It is the goroutine.
+// run delivers events until none is left. It is the body of the goroutine.
 func (w *watch) run() {
 	cut := true
 	defer func() {
@@ -126,7 +128,8 @@ func (w *watch) run() {
 	cut = false
 }
 
-// take returns the oldest event. All that it returned before have been delivered.
+// take returns the oldest event. All events that it returned before have been
+// delivered.
 func (w *watch) take() (e Event, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,14 +145,14 @@ func (w *watch) take() (e Event, ok bool) {
 		}
 		return Event{}, false
 	}
-	e, w.buf[w.head] = w.buf[w.head], Event{} // keeps no error alive
+	e, w.buf[w.head] = w.buf[w.head], Event{} // do not keep its error alive
 	w.head = (w.head + 1) & (len(w.buf) - 1)
 	w.size--
 	return e, true
 }
 
-// tell calls the observer. What it panics with is dropped: the pool has nobody to
-// give it to, and its work does not depend on being watched.
+// tell calls the observer. It drops a panic: the pool has nowhere to report it, and
+// does not depend on being observed.
 func (w *watch) tell(e Event) {
 	defer func() {
 		if recover() != nil {
@@ -161,9 +164,9 @@ func (w *watch) tell(e Event) {
 	w.observe(e)
 }
 
-// flush waits until all events noted so far, but for lost ones, have been delivered,
-// though not longer than d, and reports whether they have. Called by the observer it
-// waits in vain, since the event in its hand is not delivered until it returns.
+// flush waits until all events noted so far have been delivered, except lost ones,
+// but no longer than d, and reports whether they have. If the observer calls it, it
+// waits in vain, since the current event is not delivered until the observer returns.
 func (w *watch) flush(d time.Duration) bool {
 	w.mu.Lock()
 	if !w.running {
@@ -184,7 +187,7 @@ func (w *watch) flush(d time.Duration) bool {
 	}
 }
 
-// forget takes back a flush; false if it is done.
+// forget withdraws a flush; it returns false if the flush is done.
 func (w *watch) forget(f flusher) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -196,7 +199,7 @@ func (w *watch) forget(f flusher) bool {
 	return true
 }
 
-// troubles returns how many events were lost, and in how many the observer panicked.
+// troubles returns how many events were lost, and how many made the observer panic.
 func (w *watch) troubles() (lost, panics int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,15 +10,15 @@ import (
 	"github.com/millstream-go/millstream/internal/retry"
 )
 
-// Option sets how a pool works. An option given twice, and one whose value makes
-// no sense, panics in New.
+// Option configures a pool. [New] and [NewStateful] panic if an option is given twice
+// or has an invalid value.
 type Option func(*config)
 
-// Waiter is a limit that a call waits for; *rate.Limiter of golang.org/x/time has
-// this method.
+// Waiter is a limit that a call waits for; *rate.Limiter of golang.org/x/time
+// implements it.
 type Waiter interface {
-	// Wait returns nil when the call may start, or the reason why it may not,
-	// which is then the error of that input. It must heed ctx.
+	// Wait returns nil when the call may start, or the reason why it may not, which is
+	// then the error of that input. It must heed ctx.
 	Wait(ctx context.Context) error
 }
 
@@ -44,15 +44,15 @@ type config struct {
 }
 
 const (
-	// defaultQueue is how many jobs may wait if nothing is said.
+	// defaultQueue is how many jobs may wait without the option [Queue].
 	defaultQueue = 1024
-	// defaultAging is what a step of priority is worth if nothing is said.
+	// defaultAging is what a step of priority is worth without the option [Aging].
 	defaultAging = 10 * time.Second
 )
 
 // Workers sets how many calls may be under way at once. The default is
 // [runtime.GOMAXPROCS], which suits calls that compute; calls that wait for the
-// network want more. n below 1 panics.
+// network need more workers. New panics if n is below 1.
 func Workers(n int) Option {
 	return func(c *config) {
 		c.once("Workers")
@@ -63,11 +63,12 @@ func Workers(n int) Option {
 	}
 }
 
-// Queue sets how many jobs may wait for a worker; the default is 1024. When they
-// are that many, Submit waits and TrySubmit returns ErrFull. Not counted are those
-// that a worker has taken in hand together, at most 64 and no more than about 50
-// microseconds of work by what jobs have cost it lately. Jobs with [After] are counted
-// from the start. The memory is taken when jobs come, and kept. n below 1 panics.
+// Queue sets how many jobs may wait for a worker; the default is 1024. When the queue
+// is full, Submit waits and TrySubmit returns ErrFull. Jobs that a worker has already
+// taken in one batch are not counted: at most 64, and no more than about 50
+// microseconds of work, going by what jobs have cost it lately. Jobs with [After] are
+// counted from the start. Memory is allocated as jobs come, and kept. New panics if n
+// is below 1.
 func Queue(n int) Option {
 	return func(c *config) {
 		c.once("Queue")
@@ -78,9 +79,9 @@ func Queue(n int) Option {
 	}
 }
 
-// Timeout ends the context of each call d after it started; waiting in the queue
-// and for a limit does not count. context.Cause then names the timeout. The
-// default is none. A d that is not positive panics.
+// Timeout ends the context of each call d after the call started; waiting in the
+// queue and for a limit does not count. context.Cause then names the timeout. The
+// default is no timeout. New panics if d is not positive.
 func Timeout(d time.Duration) Option {
 	return func(c *config) {
 		c.once("Timeout")
@@ -91,11 +92,11 @@ func Timeout(d time.Duration) Option {
 	}
 }
 
-// Limit has each call wait for all limits, in the order given, before it starts;
-// an error of one is the error of the input, which then was never called, and so is a
-// panic; [runtime.Goexit] in one does what it does in the function. The
-// worker is held meanwhile, and the time counts as Wait. The default is none.
-// No waiter and a nil one panic.
+// Limit makes each call wait for all limits, in the given order, before it starts. If
+// a limit returns an error or panics, the input fails with it and the function is not
+// called; [runtime.Goexit] in a limit has the same effect as in the function. The
+// worker is held meanwhile, and the time counts as Wait, or as Run if it is before a
+// retry. The default is no limit. New panics if there is no waiter or one is nil.
 func Limit(waiters ...Waiter) Option {
 	return func(c *config) {
 		c.once("Limit")
@@ -115,18 +116,18 @@ func Limit(waiters ...Waiter) Option {
 type Policy uint8
 
 const (
-	// Block waits for room; those that wait are served in turn. The default.
+	// Block waits for room; waiting callers are served in turn. It is the default.
 	Block Policy = iota
 	// Reject returns [ErrFull] at once.
 	Reject
-	// DropOldest takes the job out of the queue that was accepted first: it ends with
-	// [ErrDropped], and never starts. The new one goes in.
+	// DropOldest takes the job that was accepted first out of the queue: it ends with
+	// [ErrDropped] and never starts. The new job goes in.
 	DropOldest
-	// CallerRuns has the caller run the job on its own goroutine, as [Pool.Do] does,
-	// as soon as fewer calls than the pool has workers are under way; Submit returns
-	// when the job has ended. So who submits is slowed down to what the pool can do.
-	// The job starts before those in the queue. One with options, whose turn matters,
-	// waits for room instead. A function that calls [runtime.Goexit] ends the caller's
+	// CallerRuns runs the job on the caller's own goroutine, as [Pool.Do] does, as soon
+	// as fewer calls are under way than the pool has workers; Submit returns when the
+	// job has ended. So submitters are slowed down to the pace of the pool. The job
+	// starts before those in the queue. A job with options, whose order matters, waits
+	// for room instead. A function that calls [runtime.Goexit] ends the caller's
 	// goroutine.
 	CallerRuns
 )
@@ -147,7 +148,8 @@ func (p Policy) String() string {
 }
 
 // WhenFull sets what [Pool.Submit] does when the queue is full; the default is
-// [Block]. [Pool.TrySubmit] rejects, whatever is set here. An unknown policy panics.
+// [Block]. [Pool.TrySubmit] rejects, whatever is set here. New panics if the policy
+// is unknown.
 func WhenFull(policy Policy) Option {
 	return func(c *config) {
 		c.once("WhenFull")
@@ -158,11 +160,12 @@ func WhenFull(policy Policy) Option {
 	}
 }
 
-// Retry makes calls that failed again, as the policy says. The worker is held
-// meanwhile, also for the pauses, which count as Run; the end of the call's context
-// cuts them, and the error is then both the last one and why there was no other call.
-// Each call has the whole [Timeout] and waits for each [Limit], whose error ends the
-// input. The default is one call. A policy that makes no sense panics.
+// Retry repeats failed calls as the policy says. The worker is held meanwhile,
+// including the pauses, which count as Run. The end of the call's context cuts a
+// pause short, and the error then matches both the last error and the reason why
+// there was no other call. Each call gets the whole [Timeout] and waits for each
+// [Limit], whose error ends the input. The default is one call. New panics if the
+// policy is invalid.
 func Retry(policy RetryPolicy) Option {
 	return func(c *config) {
 		c.once("Retry")
@@ -174,8 +177,8 @@ func Retry(policy RetryPolicy) Option {
 }
 
 // Aging sets how much of a head start a step of [Priority] is worth; the default is
-// 10 seconds. A job overtakes those with a priority lower by n if they came less than
-// n times d before it. A d that is not positive panics.
+// 10 seconds. A job overtakes jobs with a priority lower by n if they came less than
+// n times d before it. New panics if d is not positive.
 func Aging(d time.Duration) Option {
 	return func(c *config) {
 		c.once("Aging")
@@ -187,7 +190,8 @@ func Aging(d time.Duration) Option {
 }
 
 // Capacity sets how much the jobs under way that have a [Weight] may weigh together,
-// in units of the user's choice. Without it no job may have a weight. n below 1 panics.
+// in units of the user's choice. Without it, no job may have a weight. New panics if
+// n is below 1.
 func Capacity(n int64) Option {
 	return func(c *config) {
 		c.once("Capacity")
@@ -198,10 +202,10 @@ func Capacity(n int64) Option {
 	}
 }
 
-// IdleTimeout stops workers that have made no call for d, as long as more than keep
-// are there. They start again when there is work. The default is that workers stay,
-// which costs a goroutine each, and whatever [NewStateful] has opened for them. A d that
-// is not positive and a keep below 0 panic.
+// IdleTimeout stops workers that have made no call for d, as long as there are more
+// than keep. They start again when there is work. By default workers stay, which
+// costs a goroutine each, and whatever [NewStateful] has opened for them. New panics
+// if d is not positive or keep is below 0.
 func IdleTimeout(d time.Duration, keep int) Option {
 	return func(c *config) {
 		c.once("IdleTimeout")
@@ -215,8 +219,8 @@ func IdleTimeout(d time.Duration, keep int) Option {
 	}
 }
 
-// Name sets the name that events and [Stats] carry. The default is none. An empty
-// name panics.
+// Name sets the name that events and [Stats] carry. The default is no name. New
+// panics if the name is empty.
 func Name(name string) Option {
 	return func(c *config) {
 		c.once("Name")
@@ -227,13 +231,13 @@ func Name(name string) Option {
 	}
 }
 
-// Observe has observer told of what happens to jobs and workers. It is called on a
-// goroutine of its own, by one at a time, in the order of each job's and each worker's
-// events. So it may be slow: events wait for it, at most 4,096 of them, and beyond
-// that they are lost, which the next one says. It may panic: that is caught, and the
-// next event is told. It may use the pool; if it closes it, or never returns, Close
-// and Shutdown wait for it no longer than 100 ms. The default is none, which costs
-// nothing. A nil observer panics.
+// Observe sets a function that is told what happens to jobs and workers. It runs on a
+// goroutine of its own, one call at a time, in the order of each job's and each
+// worker's events. So it may be slow: up to 4,096 events wait for it, and beyond that
+// events are lost, which the next one reports. It may panic: the panic is caught, and
+// the next event is delivered. It may use the pool; if it closes the pool or never
+// returns, Close and Shutdown wait for it at most 100 ms. By default there is no
+// observer, which costs nothing. New panics if observer is nil.
 func Observe(observer func(Event)) Option {
 	return func(c *config) {
 		c.once("Observe")
@@ -244,9 +248,9 @@ func Observe(observer func(Event)) Option {
 	}
 }
 
-// Track has the pool know its jobs, for [Pool.Jobs] and [Pool.Job]: all that have not
-// ended, and the last n that have, with their outputs. The default is that it does not,
-// which costs nothing. n below 0 panics.
+// Track makes the pool keep its jobs for [Pool.Jobs] and [Pool.Job]: all that have
+// not ended, and the last n that have, with their outputs. By default it keeps none,
+// which costs nothing. New panics if n is below 0.
 func Track(n int) Option {
 	return func(c *config) {
 		c.once("Track")
@@ -257,9 +261,9 @@ func Track(n int) Option {
 	}
 }
 
-// Context ties the pool to ctx: when it ends, the pool is closed as by [Pool.Close],
-// with ctx's cause for what is left, though nobody waits. The default is none. Its
-// values are not lent to calls. A nil ctx panics.
+// Context ties the pool to ctx: when ctx ends, the pool is closed as by [Pool.Close],
+// but nothing waits for it, and what is left is canceled with ctx's cause. The
+// default is none. Calls do not get the values of ctx. New panics if ctx is nil.
 func Context(ctx context.Context) Option {
 	return func(c *config) {
 		c.once("Context")

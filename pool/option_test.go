@@ -13,7 +13,7 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// "Arguments that make no sense panic at construction with a message that names them."
+// "Invalid arguments panic at construction with a message that names them."
 func TestBadArgumentsPanic(t *testing.T) {
 	pass := waiterFunc(func(context.Context) error { return nil })
 	with := func(opts ...pool.Option) func() {

@@ -8,7 +8,7 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// "A job overtakes those with a priority lower by n if they came less than n times d
+// "A job overtakes jobs with a priority lower by n if they came less than n times d
 // before it." With exactly n times d it does not.
 func TestPriorityDoesNotOvertakeAtExactlyTheHeadStart(t *testing.T) {
 	scenario{"exactly", []pool.Option{pool.Workers(1), pool.Aging(10 * sec)}, []cue{
@@ -16,7 +16,7 @@ func TestPriorityDoesNotOvertakeAtExactlyTheHeadStart(t *testing.T) {
 	}, "x@0 old@30 new@31"}.play(t)
 }
 
-// "Among equal ones the first to come is the first to start", and "jobs start in the
+// "Among equal ones, the first to come starts first", and "jobs start in the
 // order in which they came", also if they came at the same reading of the clock.
 func TestJobsOfOneInstantKeepTheirOrder(t *testing.T) {
 	scenario{"one instant", oneWorker, []cue{
@@ -40,7 +40,7 @@ func TestBacklogWithACanceledJobStartsInOrder(t *testing.T) {
 	scenario{"backlog", twoWorkers, cues, want[1:]}.play(t)
 }
 
-// "Priority lets a job start before those with a lower one", also while the worker is
+// "Priority lets a job start before jobs with a lower priority", also while the worker is
 // taken by a Do.
 func TestPriorityOvertakesWhatWaitsBehindADo(t *testing.T) {
 	scenario{"priority", oneWorker, []cue{

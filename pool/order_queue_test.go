@@ -16,7 +16,7 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "Such jobs count in the bound of the queue": whatever a job waits for.
+// "Such jobs count toward the bound of the queue": whatever a job waits for.
 func TestQueueCountsJobsThatMayNotStartYet(t *testing.T) {
 	for name, opts := range map[string]jobOptions{
 		"key": keyed("k"), "after": delayed(2 * sec), "weight": weighing(1),
@@ -50,7 +50,7 @@ func TestQueueCountsJobsThatMayNotStartYet(t *testing.T) {
 	}
 }
 
-// "DropOldest takes the job out of the queue that was accepted first", also if it
+// "DropOldest takes the job that was accepted first out of the queue", also if it
 // could not have started; and what it held up starts.
 func TestDropOldestTakesWhatWasAcceptedFirst(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestDropOldestTakesWhatWasAcceptedFirst(t *testing.T) {
 	})
 }
 
-// "A job with options, which might start before its turn, waits for room instead."
+// "A job with options, whose order matters, waits for room instead."
 func TestCallerRunsNoJobWithOptions(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(2), pool.Queue(1), pool.WhenFull(pool.CallerRuns))
@@ -160,8 +160,8 @@ func TestShutdownThatEndsCancelsOrderedJobs(t *testing.T) {
 	})
 }
 
-// "A job that may not start yet, because of a Key, a Weight or After, it does not
-// wait for: it returns ErrWouldDeadlock." One that may is run by who waits.
+// "Wait does not wait for a job that may not start yet because of a Key, a Weight or
+// After: it returns ErrWouldDeadlock." One that may is run by who waits.
 func TestWaitInsideACallForAnOrderedJob(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
@@ -245,7 +245,7 @@ func TestSubmitInsideACallWithOptionsAndNoRoom(t *testing.T) {
 	}
 }
 
-// "Options that make no sense, or are given twice, are an error that names them."
+// "For options that are invalid or given twice, Submit returns an error that names them."
 func TestOrderOptionsThatMakeNoSense(t *testing.T) {
 	p := newTasks(pool.Workers(1), pool.Capacity(10))
 	defer p.Close()

@@ -156,8 +156,8 @@ var (
 	threeWorkers = []pool.Option{pool.Workers(3)}
 )
 
-// "Key lets jobs with equal keys run one at a time and in the order in which they
-// were accepted, on whichever worker; those with other keys, or none, are not held up."
+// "Key makes jobs with equal keys run one at a time and in the order in which they were
+// accepted, on any worker; jobs with other keys, or none, are not held up."
 func TestKeyScenarios(t *testing.T) {
 	type pair struct{ a, b any }
 	for _, sc := range []scenario{
@@ -209,9 +209,9 @@ func TestKeyScenarios(t *testing.T) {
 
 func ranked(n int) jobOptions { return jobOptions{pool.Priority(n)} }
 
-// "Priority lets a job start before those with a lower one; among equal ones the
-// first to come is the first to start." "A job overtakes those with a priority lower
-// by n if they came no more than n times d before it."
+// "Priority lets a job start before jobs with a lower priority; among equal ones, the
+// first to come starts first." "A job overtakes jobs with a priority lower by n if they
+// came less than n times d before it."
 func TestPriorityScenarios(t *testing.T) {
 	aging := []pool.Option{pool.Workers(1), pool.Aging(10 * sec)}
 	for _, sc := range []scenario{
@@ -285,7 +285,7 @@ func TestPriorityStarvesNobody(t *testing.T) {
 
 func delayed(d time.Duration) jobOptions { return jobOptions{pool.After(d)} }
 
-// "After lets a job start no earlier than d after it was submitted." And no later,
+// "After lets a job start no earlier than d after Submit was called." And no later,
 // where a worker is idle.
 func TestAfterScenarios(t *testing.T) {
 	for _, sc := range []scenario{
@@ -329,8 +329,8 @@ func TestAfterScenarios(t *testing.T) {
 
 func weighing(n int64) jobOptions { return jobOptions{pool.Weight(n)} }
 
-// "Weight lets a job start only when n of the pool's Capacity are free." "Jobs with a
-// weight that wait for it are served in turn; jobs without one are not held up."
+// "Weight lets a job start only when n of the pool's Capacity are free." "Jobs that
+// wait for their weight are served in order; jobs without a weight are not held up."
 func TestWeightScenarios(t *testing.T) {
 	ten := []pool.Option{pool.Workers(8), pool.Capacity(10)}
 	for _, sc := range []scenario{

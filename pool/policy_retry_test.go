@@ -138,7 +138,7 @@ func TestWhatIsRetried(t *testing.T) {
 	}
 }
 
-// "Never made again are calls that panicked or called runtime.Goexit."
+// "Calls that panicked or called runtime.Goexit are never repeated."
 func TestPanicsAreNotRetried(t *testing.T) {
 	policy := doubling(9)
 	policy.If = func(error) bool { return true }
@@ -207,7 +207,7 @@ func TestPausesAreWithinTheirBounds(t *testing.T) {
 	}
 }
 
-// "Each call has the whole Timeout and waits for each Limit."
+// "Each call gets the whole Timeout and waits for each Limit."
 func TestRetryWithTimeoutAndLimit(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var waits atomic.Int64
@@ -236,7 +236,7 @@ func TestRetryWithTimeoutAndLimit(t *testing.T) {
 	})
 }
 
-// "The end of the call's context cuts the pauses", whatever ends it.
+// "The end of the call's context cuts a pause short", whatever ends it.
 func TestEndInThePause(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end  func(p *pool.Pool[task, int], j *pool.Job[int])

@@ -90,8 +90,8 @@ func TestRejectRefusesAtOnce(t *testing.T) {
 	})
 }
 
-// "DropOldest takes the job out of the queue that was accepted first: it ends with
-// ErrDropped, and never starts. The new one goes in."
+// "DropOldest takes the job that was accepted first out of the queue: it ends with
+// ErrDropped and never starts. The new job goes in."
 func TestDropOldest(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var d diary
@@ -221,8 +221,8 @@ func TestDropOldestRaces(t *testing.T) {
 	assert.Equal(t, ran.Load(), started.Load(), "what ended otherwise never started")
 }
 
-// "CallerRuns has the caller run the job on its own goroutine, as soon as fewer calls
-// than the pool has workers are under way; Submit returns when the job has ended."
+// "CallerRuns runs the job on the caller's own goroutine, as soon as fewer calls are
+// under way than the pool has workers; Submit returns when the job has ended."
 func TestCallerRuns(t *testing.T) {
 	type key struct{}
 	for name, tt := range map[string]struct {

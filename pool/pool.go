@@ -10,35 +10,35 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Errors of a pool that does not take an input.
+// Errors returned by a pool.
 var (
-	// ErrClosed says that Shutdown or Close was called.
+	// ErrClosed means that the pool was closed, by Shutdown or Close.
 	ErrClosed = errors.New("pool: closed")
-	// ErrFull says that the queue has no room and the call does not wait.
+	// ErrFull means that the queue is full and the call does not wait.
 	ErrFull = errors.New("pool: queue is full")
-	// ErrWouldDeadlock says that a call of the pool's own function asked the
-	// pool for something that may never come while it waits.
+	// ErrWouldDeadlock means that a call of the pool's own function asked the pool for
+	// something that might never come while it waits.
 	ErrWouldDeadlock = errors.New("pool: waiting for it inside the pool's own function would deadlock")
 	// ErrGoexit is the error of an input whose function ended its goroutine
 	// with [runtime.Goexit].
 	ErrGoexit = engine.ErrGoexit
-	// ErrDropped is the cause of the end of a job that made room for another one;
-	// see [DropOldest].
+	// ErrDropped is the cause of the end of a job that was dropped to make room for
+	// another; see [DropOldest].
 	ErrDropped = errors.New("pool: dropped from a full queue")
 	// ErrHalted is the cause of the end of a call's context by [Pool.HaltNow].
 	ErrHalted = errors.New("pool: worker halted")
-	// ErrNoWorker says that a number is no worker's.
+	// ErrNoWorker means that no worker has the given number.
 	ErrNoWorker = errors.New("no such worker")
 )
 
-// Pool calls one function on many inputs, never more at once than it has
-// workers, however they come: one by one ([Pool.Do]), as jobs in a bounded queue
-// ([Pool.Submit], [Pool.TrySubmit]), as a slice ([Pool.Map]) or as a stream
+// Pool calls one function on many inputs, with at most as many calls at once as it
+// has workers, however the inputs come: one by one ([Pool.Do]), as jobs in a bounded
+// queue ([Pool.Submit], [Pool.TrySubmit]), as a slice ([Pool.Map]) or as a stream
 // ([Pool.Stream]).
 //
-// A Pool is made by [New] or [NewStateful]; it must not be copied. All methods may be called from
-// any goroutine at any time, also from inside the pool's own function with the
-// context that it got (but see Close), and after Close.
+// A Pool is created by [New] or [NewStateful] and must not be copied. All methods may
+// be called from any goroutine at any time, including after Close, and from inside
+// the pool's own function with the context it was given (but see Close).
 type Pool[In, Out any] struct {
 	config
 	fn    engine.Func[In, Out]
@@ -50,7 +50,8 @@ type Pool[In, Out any] struct {
 	watch *watch             // nil without an observer
 	track *registry[In, Out] // nil without Track
 
-	// Of NewStateful: what calls the function, and what opens and ends a state.
+	// Set by NewStateful: stateful calls the function, open and shut begin and end a
+	// state.
 	stateful func(ctx context.Context, state any, in In) (Out, error)
 	open     func(ctx context.Context, worker int) (any, error)
 	shut     func(state any) error
@@ -61,39 +62,40 @@ type Pool[In, Out any] struct {
 	life *life
 	end  context.CancelCauseFunc
 
-	// settled is closed when the intake is over and all that was taken has ended.
+	// settled is closed when the intake is over and everything accepted has ended.
 	settled chan struct{}
 
-	_ [cacheLine]byte // what every job reads is away from what every call writes
+	_ [cacheLine]byte // separates what every job reads from what every call writes
 
 	ids     atomic.Uint64
 	retried atomic.Uint64
 	full    atomic.Bool // the queue was full at the last put; only with a watch
 
 	// control is held while something changes what workers may do. The locks of the
-	// slots and of the queue are taken within.
+	// slots and of the queue are taken while it is held.
 	control   sync.Mutex
 	paused    bool
-	finishing bool // Shutdown or Close has begun: nothing may hold back what was accepted
+	finishing bool // Shutdown or Close has begun: accepted inputs must not be held back
 
-	// direct counts the calls of Do, Map and Stream that are under way, above
-	// the bit that says that no more are taken.
+	// direct counts the calls of Do, Map and Stream that are under way. The lowest bit
+	// says that no more are taken; see closedBit.
 	direct     atomic.Int64
 	directOnce sync.Once
 	idle       sync.WaitGroup // the queue's workers, and the direct calls as one
 	stopOnce   sync.Once
-	// waiting is set when only such jobs are left as others are about to end: see settleJobs.
+	// waiting is set when the only jobs left are those that other goroutines are about
+	// to end; see settleJobs.
 	waiting atomic.Bool
 	nudge   chan struct{} // holds one token
 	cut     atomic.Bool   // something was canceled because life ended
 }
 
-// closedBit in Pool.direct says that the intake is over; calls count above it.
+// closedBit in Pool.direct says that the intake is over; calls are counted above it.
 const closedBit = 1
 
-// New returns a pool that calls fn. Workers are started when there is work for
-// them; a pool that is not used costs no goroutine. Close or Shut it down when it
-// is no longer needed. A nil fn and options that make no sense panic.
+// New returns a pool that calls fn. Workers start when there is work for them; a pool
+// that is not used costs no goroutine. Call Close or Shutdown when the pool is no
+// longer needed. New panics if fn is nil or an option is invalid.
 func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option) *Pool[In, Out] {
 	if fn == nil {
 		panic("pool: New: nil function")
@@ -101,7 +103,7 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 	return build(&Pool[In, Out]{fn: fn}, opts)
 }
 
-// build completes a pool that knows its function.
+// build completes a pool whose function is set.
 func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	p.config, p.clock, p.settled, p.nudge = configure(opts), engine.NewClock(), make(chan struct{}), make(chan struct{}, 1)
 	ctx, end := context.WithCancelCause(context.Background())
@@ -136,7 +138,7 @@ func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	return p
 }
 
-// admitted is told by the queue, under its lock, that a job went in.
+// admitted is called by the queue, under its lock, when a job has gone in.
 func (p *Pool[In, Out]) admitted(j *job[In, Out], waited bool) {
 	if waited {
 		j.queued = p.clock.Now()
@@ -146,7 +148,7 @@ func (p *Pool[In, Out]) admitted(j *job[In, Out], waited bool) {
 	}
 }
 
-// changed tells the observer what became of a worker.
+// changed tells the observer that a worker has started, been halted or stopped.
 func (p *Pool[In, Out]) changed(kind EventKind, s *slot, err error) {
 	p.watch.noteWorker(&s.announced, Event{Kind: kind, Time: p.clock.Time(p.clock.Now()), Worker: s.id, Err: err})
 }
@@ -158,15 +160,15 @@ func (p *Pool[In, Out]) note(e Event) {
 	}
 }
 
-// Do calls the function on in and waits for it. It runs on the caller's own
-// goroutine as soon as fewer calls than the pool has workers are under way;
-// callers that wait are served in turn, and jobs of the queue among them. ctx
-// ends the waiting and the context of the call; the error is then ctx's cause, or
-// what the function made of it. A panic comes back as a [*result.PanicError].
-// A function that calls [runtime.Goexit] ends the caller's goroutine, as it would
-// without a pool, and the pool goes on.
+// Do calls the function on in and waits for it. The call runs on the caller's own
+// goroutine as soon as fewer calls are under way than the pool has workers; waiting
+// callers are served in turn, together with the jobs of the queue. ctx ends both the
+// wait and the context of the call; the error is then ctx's cause, or what the
+// function returns. A panic is returned as a [*result.PanicError]. A function that
+// calls [runtime.Goexit] ends the caller's goroutine, as it would without a pool, and
+// the pool goes on.
 //
-// Inside a call of the same pool, with its context, Do does not need another
+// Inside a call of the same pool, with that call's context, Do does not need another
 // worker: if none is free, it runs within the share of that call, at any depth.
 func (p *Pool[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	var none Out
@@ -210,8 +212,8 @@ func (p *Pool[In, Out]) before(ctx context.Context) error {
 	return nil
 }
 
-// enter counts a direct call in, unless the intake is over or ctx has ended. What
-// was accepted is to finish, so the intake is never over for its own use of the pool.
+// enter counts a direct call in, unless the intake is over or ctx has ended. Accepted
+// inputs are to finish, so what they ask of the pool is taken until its life ends.
 func (p *Pool[In, Out]) enter(ctx context.Context) error {
 	ended := ctx.Err() != nil // before the count: it may panic
 	if p.direct.Add(2*closedBit)&closedBit != 0 && (p.life.Err() != nil || outerCall(ctx, p.life) == nil) {
@@ -232,15 +234,15 @@ func (p *Pool[In, Out]) leave() {
 	}
 }
 
-// place is one among the calls under way: a slot, or a share of the slot of
-// the call that asks.
+// place is the right to make one call: a slot, or a share of the slot of the call
+// that asks for it.
 type place struct {
 	slot  *slot
 	slots *slots        // set if the slot is to be released
 	share chan struct{} // set if a share is to be given back
 }
 
-// runs says what call runs in the place.
+// runs records which call runs in the place.
 func (h place) runs(c *callCtx) {
 	c.slot.Store(h.slot)
 	if h.slots != nil {
@@ -248,7 +250,7 @@ func (h place) runs(c *callCtx) {
 	}
 }
 
-// release gives the place back. It reports whether it was asked for.
+// release gives the place back. It reports whether the slot had been asked for.
 func (h place) release() (asked bool) {
 	if h.slots != nil {
 		return h.slots.Release(h.slot)
@@ -257,9 +259,9 @@ func (h place) release() (asked bool) {
 	return false
 }
 
-// acquire gets a place for a call, and waits for it until ctx or the pool ends. It
-// returns errStopped when stop, which may be nil, is closed first. With c nil it is
-// for the caller to say what runs in the place.
+// acquire gets a place for a call, and waits for it until ctx or the pool ends. If
+// stop, which may be nil, is closed first, it returns errStopped. If c is nil, the
+// caller records what runs in the place.
 func (p *Pool[In, Out]) acquire(ctx context.Context, c *callCtx, stop <-chan struct{}) (place, error) {
 	if slot := p.slots.TryAcquire(c); slot != nil {
 		if c != nil {
@@ -278,7 +280,7 @@ func (p *Pool[In, Out]) acquire(ctx context.Context, c *callCtx, stop <-chan str
 		if h.slots == nil || !h.slot.leave.Load() {
 			return h, nil
 		}
-		h.release() // asked for since it was given
+		h.release() // it was asked for in the meantime
 	}
 }
 
@@ -300,7 +302,7 @@ func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) 
 				return place{slot: slot, share: share}, nil
 			}
 			<-share
-			share = nil // the outer call has ended, or the turn has come
+			share = nil // the outer call has ended, or the ticket was served
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		case <-stop:
@@ -311,13 +313,13 @@ func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) 
 		if p.slots.Leave(t) {
 			return place{}, err
 		}
-		<-t.turn // it came at the same moment
+		<-t.turn // it was served at the same moment
 	}
 	if t.slot == nil {
 		return place{}, context.Cause(p.life)
 	}
 	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // both at the same moment: then nothing starts any more
+		err = context.Cause(ctx) // both at the same moment: the call must not start
 	}
 	if err != nil {
 		p.slots.Release(t.slot)
@@ -326,7 +328,7 @@ func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) 
 	return place{slot: t.slot, slots: p.slots}, nil
 }
 
-// why is the reason for the error of Slots.Acquire.
+// why returns the reason for an error of slots.Acquire.
 func (p *Pool[In, Out]) why(err error) error {
 	if errors.Is(err, engine.ErrClosed) {
 		return context.Cause(p.life)
@@ -334,7 +336,7 @@ func (p *Pool[In, Out]) why(err error) error {
 	return err
 }
 
-// errStopped says that a place is not needed any more.
+// errStopped means that a place is no longer needed.
 var errStopped = errors.New("pool: place not needed any more")
 
 // abort cancels what is left. The intake must be over.
@@ -344,9 +346,9 @@ func (p *Pool[In, Out]) abort(cause error) {
 	p.end(cause)
 	p.queue.Hold(false)
 	p.control.Unlock()
-	p.slots.Close() // turns away those that wait for a slot
+	p.slots.Close() // turns away all that wait for a slot
 	for _, j := range p.queue.Purge() {
-		j.abort(cause, false) // workers may be stuck, and come upon none of them
+		j.abort(cause, false) // workers may be stuck, and never get to them
 	}
 }
 

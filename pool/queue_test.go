@@ -30,8 +30,8 @@ func fill(t *testing.T, p *pool.Pool[task, int], gate <-chan struct{}, depth int
 	return jobs
 }
 
-// "Queue sets how many jobs may wait for a worker. When they are that many, Submit
-// waits and TrySubmit returns ErrFull."
+// "Queue sets how many jobs may wait for a worker. When the queue is full, Submit waits
+// and TrySubmit returns ErrFull."
 func TestQueueHoldsAsManyAsItSays(t *testing.T) {
 	for _, depth := range []int{1, 2, 7, 100, 1024} {
 		testkit.Bubble(t, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestRoomInTheQueueIsUsedAtOnce(t *testing.T) {
 	})
 }
 
-// "Those that wait are served in turn."
+// "Waiting callers are served in turn."
 func TestSubmittersAreServedInTurn(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1), pool.Queue(1))
@@ -167,7 +167,7 @@ func TestTrySubmitDoesNotOvertake(t *testing.T) {
 	})
 }
 
-// "A context that has ended already takes nothing."
+// "If the context has already ended, no input is taken."
 func TestEndedContextTakesNothing(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()

@@ -7,9 +7,9 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// How workers start, stop and are asked to: the part of slots that changes who they are.
+// How workers start and stop: the part of slots that changes the set of workers.
 
-// startLocked starts a worker with the lowest number that is free.
+// startLocked starts a worker with the lowest free number.
 func (s *slots) startLocked() *slot {
 	for len(s.vacant) > 0 {
 		id := popInt(&s.vacant)
@@ -19,7 +19,7 @@ func (s *slots) startLocked() *slot {
 		}
 	}
 	if len(s.seats) == s.ids {
-		return nil // the number of one that is halting is not free yet
+		return nil // the number of a halting worker is not free yet
 	}
 	s.seats = append(s.seats, seat{})
 	return s.seatLocked(len(s.seats) - 1)
@@ -32,34 +32,34 @@ func (s *slots) seatLocked(id int) *slot {
 	return got
 }
 
-// partLocked takes a slot that nobody has out of use. Its worker has stopped; retire
-// must follow, without the lock.
+// partLocked takes a slot that is not held out of use. Its worker has stopped; the
+// caller must then call retire, without the lock.
 func (s *slots) partLocked(r *slot) {
 	r.closing = true
 	s.started--
 	s.closing.Add(1) // so that the end of the pool waits for retire
 }
 
-// retire closes what was opened for a worker that has stopped. Then its number is free,
-// unless it was halted.
+// retire closes what was opened for a worker that has stopped. After that its number is
+// free, unless the worker was halted.
 func (s *slots) retire(r *slot) {
 	if !r.opened {
 		s.vacate(r, nil)
 		return
 	}
 	go func() { // ends with the user's close; Dissolve waits for it
-		err := engine.ErrGoexit // also then somebody can have its number
+		err := engine.ErrGoexit // unless close returns: the number becomes free even then
 		defer func() { s.vacate(r, err) }()
 		err = s.close(r)
 	}()
 }
 
-// vacate takes a slot off.
+// vacate removes a slot that has been retired.
 func (s *slots) vacate(r *slot, err error) {
 	defer s.closing.Done()
 	s.mu.Lock()
 	if s.changed != nil {
-		s.changed(WorkerStopped, r, err) // before another one can have its number, and it be halted no more
+		s.changed(WorkerStopped, r, err) // before its number can be used again, and while it can still be halted
 	}
 	s.seats[r.id].slot = nil
 	if r.halting {
@@ -70,7 +70,7 @@ func (s *slots) vacate(r *slot, err error) {
 	s.unlock()
 }
 
-// offerLocked lists a number as one that may start.
+// offerLocked lists a number as free to start.
 func (s *slots) offerLocked(id int) {
 	if !s.seats[id].listed {
 		s.seats[id].listed = true
@@ -78,7 +78,7 @@ func (s *slots) offerLocked(id int) {
 	}
 }
 
-// armLocked sets the timer for the worker that has been idle for longest, if it
+// armLocked sets the timer for the worker that has been idle longest, if that worker
 // may be stopped.
 func (s *slots) armLocked() {
 	if s.armed || s.coldest == nil || s.started <= s.keep || s.over {
@@ -93,7 +93,7 @@ func (s *slots) armLocked() {
 	}
 }
 
-// sweep stops workers that have been idle for long.
+// sweep stops workers that have been idle for too long.
 func (s *slots) sweep() {
 	now := s.clock.Now()
 	for {
@@ -114,7 +114,7 @@ func (s *slots) sweep() {
 	}
 }
 
-// Pause hands out no more slots, and asks for those that are held.
+// Pause stops handing out slots, and asks for those that are held.
 func (s *slots) Pause() {
 	s.mu.Lock()
 	s.paused = true
@@ -138,9 +138,9 @@ func (s *slots) Resume() {
 	s.unlock()
 }
 
-// Halt stops a worker behind its call. With now it returns that call, if there is one
-// that has started; a job that is just about to start sees it by itself. With keepOne the
-// last worker is not stopped.
+// Halt stops a worker after its current call. With now, it returns that call if it has
+// started; a job that is just about to start notices the halt itself. With keepOne, it
+// does not stop the last worker.
 func (s *slots) Halt(id int, now, keepOne bool) (inHand *callCtx, err error) {
 	s.mu.Lock()
 	switch {
@@ -169,7 +169,7 @@ func (s *slots) Halt(id int, now, keepOne bool) (inHand *callCtx, err error) {
 	}
 	s.workers--
 	idle := s.haltLocked(id)
-	if r != nil && r.held { // it may be stuck: the others go on as before
+	if r != nil && r.held { // its call may be stuck: the other workers go on as before
 		r.excused = true
 		s.excused++
 		s.held--
@@ -184,8 +184,8 @@ func (s *slots) Halt(id int, now, keepOne bool) (inHand *callCtx, err error) {
 	return inHand, nil
 }
 
-// inHandLocked returns the call that runs in the slot and is to end, or nil. Its mark
-// comes first: see slot.call.
+// inHandLocked returns the call that runs in the slot and is to end, or nil. It sets
+// its mark before it looks: see slot.call.
 func (r *slot) inHandLocked() *callCtx {
 	r.now.Store(true)
 	c := r.call.Load()
@@ -193,13 +193,13 @@ func (r *slot) inHandLocked() *callCtx {
 	case c == nil:
 		return r.direct
 	case c.job != 0 && c.status() == result.Queued:
-		return nil // it may yet be put back
+		return nil // the job may yet be put back
 	}
 	return c
 }
 
-// haltLocked has the worker of a seat stop. It reports whether that was idle: then
-// retire must follow.
+// haltLocked makes the worker of a seat stop. It reports whether the worker was idle:
+// then the caller must call retire.
 func (s *slots) haltLocked(id int) (idle bool) {
 	r := s.seats[id].slot
 	if r == nil {
@@ -209,7 +209,7 @@ func (s *slots) haltLocked(id int) (idle bool) {
 	r.halting = true
 	r.leave.Store(true)
 	if s.changed != nil {
-		s.changed(WorkerHalted, r, nil) // before it can be told to have stopped
+		s.changed(WorkerHalted, r, nil) // before WorkerStopped can be told
 	}
 	if r.held || r.closing {
 		return false
@@ -219,16 +219,16 @@ func (s *slots) haltLocked(id int) (idle bool) {
 	return true
 }
 
-// Resize sets how many workers there are. Of those that are too many it stops first
-// those that have not started or are idle, then others behind their calls, in either
-// group the highest numbers first.
+// Resize sets how many workers there are. To remove workers, it first stops those that
+// have not started or are idle, then others after their calls; in either group, the
+// highest numbers first.
 func (s *slots) Resize(n int) error {
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	for _, at := range s.seats { // from now on all calls count again
+	for _, at := range s.seats { // from now on, all calls count again
 		if at.slot != nil && at.slot.excused {
 			at.slot.excused = false
 			s.excused--
@@ -266,14 +266,15 @@ func (s *slots) Resize(n int) error {
 	return nil
 }
 
-// stayLocked has those that stay wait, behind their calls, until fewer are under way.
+// stayLocked makes the remaining workers wait, after their calls, until fewer calls are
+// under way than there are workers.
 func (s *slots) stayLocked() {
 	if s.held > s.workers {
 		s.recallLocked()
 	}
 }
 
-// growLocked adds workers: those that are about to stop stay, then the lowest free
+// growLocked adds workers: those that are about to stop stay, and then the lowest free
 // numbers are used.
 func (s *slots) growLocked(n int) {
 	for id := range s.seats {
@@ -281,7 +282,7 @@ func (s *slots) growLocked(n int) {
 			return
 		}
 		if r := s.seats[id].slot; r != nil && r.halting {
-			r.halting = false // but still asked for: its context may have been ended
+			r.halting = false // the slot is still asked for, since its context may have been ended
 			r.now.Store(false)
 			s.workers++
 		}
@@ -300,8 +301,8 @@ func (s *slots) growLocked(n int) {
 	s.workers = n
 }
 
-// Dissolve stops all workers, when nobody holds a slot any more, and waits until
-// what was opened for them is closed.
+// Dissolve stops all workers once no slot is held any more, and waits until what was
+// opened for them is closed.
 func (s *slots) Dissolve() {
 	s.Close()
 	s.mu.Lock()
@@ -320,7 +321,7 @@ func (s *slots) Dissolve() {
 	s.closing.Wait()
 }
 
-// pushInt and popInt keep a heap of numbers, the lowest first.
+// pushInt and popInt maintain a heap of numbers, the lowest first.
 func pushInt(h *[]int, v int) {
 	*h = append(*h, v)
 	for i := len(*h) - 1; i > 0; {

@@ -11,12 +11,12 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// job is a Job with what only its pool knows of it: one allocation for both.
+// job is a Job with what only its pool knows about it, in one allocation.
 type job[In, Out any] struct {
 	Job[Out]
 	pool *Pool[In, Out]
 	in   In
-	x    *extra[In, Out] // what few jobs need; nil or set before the job is in the queue
+	x    *extra[In, Out] // what only some jobs need; nil, or set before the job is in the queue
 }
 
 func (p *Pool[In, Out]) newJob(ctx context.Context, in In) *job[In, Out] {
@@ -32,7 +32,8 @@ func (j *job[In, Out]) life() *life { return j.pool.life }
 
 func (j *job[In, Out]) clock() engine.Clock { return j.pool.clock }
 
-// claim starts a job that waits, at a reading of the clock, for the one who gets true.
+// claim starts a queued job at a reading of the clock. It returns true to only one
+// caller.
 func (j *job[In, Out]) claim(now int64) bool {
 	return j.ctx.state.CompareAndSwap(stateOf(uint64(result.Queued), 0), stateOf(uint64(result.Running), now))
 }
@@ -41,7 +42,7 @@ func (j *job[In, Out]) claim(now int64) bool {
 func (j *job[In, Out]) abandon(cause error, dropped bool) {
 	j.ctx.end(cause)
 	if !dropped {
-		cause = j.ctx.canceledBy() // of several the first one counts
+		cause = j.ctx.canceledBy() // of several causes the first one counts
 	}
 	j.err = &canceledError{cause: cause}
 	j.settle(j.pool.clock.Now(), dropped)
@@ -49,15 +50,15 @@ func (j *job[In, Out]) abandon(cause error, dropped bool) {
 	case dropped: // it is out already
 	case e != nil:
 		if !j.pool.queue.Remove(e) {
-			j.pool.queue.Done(e) // a worker has it in hand
+			j.pool.queue.Done(e) // a worker has taken it
 		}
 	default:
 		j.pool.queue.Bury()
 	}
 }
 
-// help runs the job in the share of the call that waits for it, if nobody has
-// started it.
+// help runs the job in the share of the call that waits for it, if it has not been
+// started.
 func (j *job[In, Out]) help(ctx context.Context) error {
 	if j.Status() != result.Queued {
 		return nil
@@ -92,7 +93,7 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 	return nil
 }
 
-// runIn runs a job that was claimed on this goroutine.
+// runIn runs a claimed job on this goroutine.
 func (j *job[In, Out]) runIn(hold place) {
 	hold.runs(&j.ctx)
 	if hold.slots == nil {
@@ -112,8 +113,8 @@ func (j *job[In, Out]) runIn(hold place) {
 	returned = true
 }
 
-// start calls the function and ends the job, unless it panics. begun is a reading of
-// the clock; the one at the end is returned.
+// start calls the function and ends the job, unless the function panics. begun is a
+// reading of the clock; start returns the reading at the end.
 func (j *job[In, Out]) start(s *slot, begun int64) int64 {
 	p := j.pool
 	j.ctx.slot.Store(s)
@@ -133,13 +134,13 @@ func (j *job[In, Out]) start(s *slot, begun int64) int64 {
 	return j.end(err)
 }
 
-// started goes on with a job whose function is about to be called.
+// started records and tells that the job's function is about to be called.
 func (j *job[In, Out]) started(begun int64) {
 	j.x.worker.Store(j.worker)
 	j.tell(Event{Kind: JobStarted, Time: j.pool.clock.Time(begun), Worker: int(j.worker), Attempt: 1})
 }
 
-// end ends a job that was claimed, and returns the reading of the clock at its end.
+// end ends a claimed job, and returns the reading of the clock at its end.
 func (j *job[In, Out]) end(err error) int64 {
 	if err != nil {
 		j.err = j.whole(err)
@@ -149,7 +150,7 @@ func (j *job[In, Out]) end(err error) int64 {
 	return now
 }
 
-// whole adds to what the function says why its context ended.
+// whole adds to the function's error why its context ended.
 func (j *job[In, Out]) whole(err error) error {
 	cause := j.ctx.canceledBy()
 	if cause == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
@@ -180,7 +181,7 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 		status = result.Result[Out]{Err: j.err, Attempt: j.attempts()}.Status()
 	}
 	var none In
-	j.in = none // the handle may be kept for long
+	j.in = none // the handle may be kept for a long time
 
 	c.mu.Lock()
 	c.endLocked(context.Canceled)
@@ -202,10 +203,10 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 	}
 	c.mu.Unlock()
 
-	if p.waiting.Load() { // behind the count: so who waits has seen it, or is told
+	if p.waiting.Load() { // after counting, so that a waiter has seen the count or is told
 		select {
 		case p.nudge <- struct{}{}:
-		default: // it will look anyway
+		default: // the waiter will look anyway
 		}
 	}
 	if j.x != nil {
@@ -213,8 +214,7 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 	}
 }
 
-// perform makes the calls for one input: one, or as many as the policy for failed
-// ones says.
+// perform makes the calls for one input: one, or as many as the retry policy says.
 func (p *Pool[In, Out]) perform(c *callCtx, in In) (Out, error) {
 	if p.retry == nil {
 		return p.call(c, in)
@@ -222,8 +222,8 @@ func (p *Pool[In, Out]) perform(c *callCtx, in In) (Out, error) {
 	return p.performAgain(c, in)
 }
 
-// performAgain is apart from perform so that a call without retries fits into the
-// stack that a goroutine starts with; so are others below.
+// performAgain is separate from perform so that a call without retries fits into the
+// stack that a goroutine starts with. The same is true of some functions below.
 func (p *Pool[In, Out]) performAgain(c *callCtx, in In) (out Out, err error) {
 	c.retries.Store(0)
 	p.retry.First()
@@ -258,8 +258,8 @@ func (p *Pool[In, Out]) noteRetry(c *callCtx, made int, err error, wait time.Dur
 	})
 }
 
-// notAgain is the error of an input whose last call failed with err, and whose
-// context ended before the next one.
+// notAgain returns the error of an input whose last call failed with err, and whose
+// context ended before the next call.
 func notAgain(err, cut error) error {
 	if errors.Is(cut, context.DeadlineExceeded) {
 		return fmt.Errorf("%w; no retry: %w", err, cut)
@@ -280,7 +280,8 @@ func (p *Pool[In, Out]) call(c *callCtx, in In) (Out, error) {
 	return p.fn(ctx, in)
 }
 
-// timed returns a context for the call that ends when the timeout is over, if there is one.
+// timed returns a context for the call, which ends at the pool's timeout if there is
+// one.
 func (p *Pool[In, Out]) timed(c *callCtx) (context.Context, context.CancelFunc) {
 	if p.timeout == 0 {
 		return c, func() {}

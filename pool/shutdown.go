@@ -7,24 +7,25 @@ import (
 	"time"
 )
 
-// grace is how long Shutdown lets calls whose context it has just ended return.
+// grace is how long Shutdown waits for calls to return after it has ended their
+// contexts.
 const grace = 100 * time.Millisecond
 
-// Shutdown stops the intake and waits until all that was accepted has ended: jobs
-// in the queue are still run, and calls of Do, Map and Stream that are under way
-// finish, including what they use the pool for themselves with Do, Map and Stream.
-// For others, and for all that submit or wait for room, the answer is [ErrClosed].
+// Shutdown stops the intake and waits until everything accepted has ended: jobs in
+// the queue are still run, and calls of Do, Map and Stream that are under way finish,
+// including their own use of the pool with Do, Map and Stream. All other callers,
+// including those that submit or wait for room, get [ErrClosed].
 //
-// When ctx ends first, what is left is canceled with ctx's cause: jobs in the
-// queue end without being started, and the contexts of the calls under way end.
-// The calls get 100 ms to return, and Shutdown returns ctx's cause, or, if some
-// still run, because their function does not heed its context, a [*StuckError]
-// around it. No call runs when it has returned anything else.
+// When ctx ends first, what is left is canceled with ctx's cause: jobs in the queue
+// end without being started, and the contexts of the calls under way end. The calls
+// get 100 ms to return. Shutdown then returns ctx's cause or, if some calls still run
+// because their function does not heed its context, a [*StuckError] that wraps it. If
+// it returns anything else, no call runs any more.
 //
-// It may be called again, and together with Close. Called inside a call of the
-// same pool, with its context, it would wait for itself: it stops the intake and
+// It may be called again, and together with Close. Called inside a call of the same
+// pool, with that call's context, it would wait for itself: it stops the intake and
 // returns [ErrWouldDeadlock]. In the body of a loop over a Stream it waits for that
-// loop, and so for ctx.
+// loop, and therefore for ctx.
 func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	p.stopIntake()
 	p.finish()
@@ -44,7 +45,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	}
 	cause := context.Cause(ctx)
 	if p.direct.Load() > closedBit || p.slots.Held() > 0 {
-		p.cut.Store(true) // calls are under way, and will see the end
+		p.cut.Store(true) // calls are under way, and will see their context end
 	}
 	p.abort(cause)
 	timer := time.NewTimer(grace)
@@ -52,7 +53,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	select {
 	case <-p.settled:
 		if !p.cut.Load() {
-			return nil // there was nothing left to do but to send workers home
+			return nil // nothing was left to do but to stop workers
 		}
 		return cause
 	case <-timer.C:
@@ -63,7 +64,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	return cause
 }
 
-// stuck lists the calls under way, and those that close a state.
+// stuck lists the calls under way, and the workers whose states are being closed.
 func (p *Pool[In, Out]) stuck() []StuckCall {
 	now := p.clock.Now()
 	var calls []StuckCall
@@ -80,7 +81,8 @@ func (p *Pool[In, Out]) stuck() []StuckCall {
 	return calls
 }
 
-// flush lets the observer see what it was told before the end.
+// flush waits until the observer has been told of the events so far, but no longer
+// than grace.
 func (p *Pool[In, Out]) flush() {
 	if p.watch != nil {
 		p.watch.flush(grace)
@@ -88,12 +90,13 @@ func (p *Pool[In, Out]) flush() {
 }
 
 // Close stops the intake, cancels what is left with [ErrClosed] as the cause, and
-// waits until every goroutine of the pool and every job that was accepted has ended: jobs in
-// the queue end without being started, whoever cancels them, and the contexts of the calls under way end. It waits for a
-// function that does not heed its context; Shutdown does not. It returns nil, or the
-// first error of closing a state of [NewStateful], also when called again. It must not be called inside a call of the same pool, nor in
-// the body of a loop over one of its Streams, for which it would wait: use Shutdown
-// there.
+// waits until every goroutine of the pool and every accepted job has ended, including
+// jobs that other goroutines are canceling. Jobs in the queue end without being
+// started, and the contexts of the calls under way end. Close waits for a function
+// that does not heed its context; Shutdown does not. It returns nil, or the first
+// error from closing a state of [NewStateful], also when called again. Close must not
+// be called inside a call of the same pool, nor in the body of a loop over one of its
+// Streams, because it would wait for them: use Shutdown there.
 func (p *Pool[In, Out]) Close() error {
 	p.stopIntake()
 	p.abort(ErrClosed)
@@ -102,7 +105,7 @@ func (p *Pool[In, Out]) Close() error {
 	return p.shutErr
 }
 
-// follow closes the pool when the context ends that it is tied to.
+// follow closes the pool when the context that it is tied to ends.
 func (p *Pool[In, Out]) follow() {
 	over := func() {
 		p.stopIntake()
@@ -116,10 +119,10 @@ func (p *Pool[In, Out]) follow() {
 	context.AfterFunc(p.life, func() { stop() })
 }
 
-// StuckError says that calls, or the loop or inputs of a Stream, did not return although their
-// context had ended, or that the states of workers are still being closed.
+// StuckError reports calls, or a Stream's loop or inputs, that did not return although
+// their context had ended, or workers' states that are still being closed.
 type StuckError struct {
-	Calls []StuckCall // those that still run, by worker; none if it is only a Stream whose loop or inputs go on
+	Calls []StuckCall // the calls that still run, by worker; empty if only a Stream goes on
 	Err   error       // the cause of the end of their context
 }
 
@@ -127,11 +130,11 @@ type StuckError struct {
 type StuckCall struct {
 	Worker  int
 	Job     uint64        // 0: a call of Do, Map or Stream, or Closing
-	Age     time.Duration // since the job was started; 0 if it is none
-	Closing bool          // it is the one that closes the worker's state
+	Age     time.Duration // since the job was started; 0 if there is no job
+	Closing bool          // it is closing the worker's state
 }
 
-// Error lists the calls that are stuck, the first ten of them, and says why they
+// Error lists the calls that are stuck, at most the first ten, and says why they
 // should have ended.
 func (e *StuckError) Error() string {
 	if len(e.Calls) == 0 {
@@ -163,15 +166,15 @@ func (e *StuckError) Error() string {
 // Unwrap returns the cause.
 func (e *StuckError) Unwrap() error { return e.Err }
 
-// stopIntake turns away what comes from now on, and has settled closed once all
-// that came before has ended.
+// stopIntake turns away new inputs, and closes settled once everything accepted
+// before has ended.
 func (p *Pool[In, Out]) stopIntake() {
 	p.stopOnce.Do(func() {
 		go func() { // ends with the last call; Close waits for it
 			p.idle.Wait()
 			p.settleJobs()
 			p.slots.Dissolve()
-			p.end(ErrClosed) // frees what hangs on the pool's life
+			p.end(ErrClosed) // frees what depends on the pool's life
 			close(p.settled)
 		}()
 		p.crew.Close()
@@ -181,14 +184,15 @@ func (p *Pool[In, Out]) stopIntake() {
 	})
 }
 
-// settleJobs waits for jobs that left the queue with whoever cancels or drops them, and that
-// goroutine, which is not the pool's, has not ended yet. Nothing is accepted any more.
+// settleJobs waits for jobs that are out of the queue because another goroutine, not
+// one of the pool's, is canceling or dropping them. No more jobs are accepted by
+// then.
 func (p *Pool[In, Out]) settleJobs() {
 	for p.waiting.Store(true); !p.tally.through(p.queue); {
 		<-p.nudge
 	}
 }
 
-// directDone settles the part of the direct calls, once: those that are turned
-// away later count in and out as well.
+// directDone marks the direct calls as ended, once: calls that are turned away later
+// are counted in and out as well.
 func (p *Pool[In, Out]) directDone() { p.directOnce.Do(p.idle.Done) }

@@ -20,8 +20,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "Shutdown stops the intake and waits until all that was accepted has ended: jobs
-// in the queue are still run, and calls of Do, Map and Stream finish."
+// "Shutdown stops the intake and waits until everything accepted has ended: jobs in the
+// queue are still run, and calls of Do, Map and Stream finish."
 func TestShutdownLetsAllFinish(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var ended atomic.Int64
@@ -84,8 +84,8 @@ func TestShutdownDeadlineCancelsWhatIsLeft(t *testing.T) {
 	})
 }
 
-// "... or, if some still run, because their function does not heed its context, a
-// *StuckError around it."
+// "... or, if some calls still run because their function does not heed its context, a
+// *StuckError that wraps it."
 func TestShutdownSaysWhatIsStuck(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(5))
@@ -140,7 +140,7 @@ func TestCloseCancelsAndWaits(t *testing.T) {
 		var ended atomic.Bool
 		running := submit(t, p, func(ctx context.Context) (int, error) {
 			<-ctx.Done()
-			time.Sleep(time.Hour) // "it waits for a function that does not heed its context"
+			time.Sleep(time.Hour) // "Close waits for a function that does not heed its context"
 			ended.Store(true)
 			return 0, ctx.Err()
 		})
@@ -177,7 +177,7 @@ func TestCloseCutsShutdownShort(t *testing.T) {
 	})
 }
 
-// "From then on, and for submitters that wait for room, the answer is ErrClosed."
+// "All other callers, including those that submit or wait for room, get ErrClosed."
 func TestSubmitterThatWaitsIsTurnedAway(t *testing.T) {
 	for _, stop := range []func(p *pool.Pool[task, int]) error{
 		(*pool.Pool[task, int]).Close,
@@ -259,7 +259,7 @@ func TestUseAfterClose(t *testing.T) {
 	})
 }
 
-// "Nothing of the pool runs when Close has returned", however calls and Close race,
+// "Nothing of the pool runs after Close has returned", however calls and Close race,
 // and whatever was accepted has ended.
 func TestCloseRacesWithEverything(t *testing.T) {
 	checkLeaks(t)

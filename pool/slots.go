@@ -9,79 +9,80 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// slot is one worker that has started: the right to make one call at a time, and
-// what belongs to it.
+// slot is one worker that has started: the right to make one call at a time, and what
+// belongs to it.
 type slot struct {
 	id int
 
-	// call is what runs in it, as far as it is known: who holds the slot sets it
-	// before a call, and then looks at leave. So whoever sets leave and then looks at
-	// call sees it, or is seen.
+	// call is what runs in the slot, as far as it is known. The holder of the slot sets it
+	// before a call, and then looks at leave. So a goroutine that sets leave and then
+	// looks at call either sees the call or is seen by it.
 	call  atomic.Pointer[callCtx]
-	leave atomic.Bool // to be given back before the next call
+	leave atomic.Bool // the slot is to be given back before the next call
 	now   atomic.Bool // and the context of the one that has just started is to end
 
-	// The holder's: what NewStateful has opened.
+	// Used only by the holder: what NewStateful has opened.
 	state           any
 	opened, opening bool
 	users           atomic.Int32 // calls that have the state; more than one where calls use their own pool
 	discard         atomic.Bool  // it is to be closed behind them
 
-	announced bool // of the observer, guarded by its lock
+	announced bool // to the observer; guarded by the lock of the watch
 
-	// Of jobs: how many ended here, and when the last one did. Guarded by the lock
-	// of its part of the tally.
+	// About jobs: how many ended here, and when the last one did. Guarded by the lock of
+	// the slot's part of the tally.
 	done    uint64
 	lastEnd int64
 
 	// Guarded by slots.mu.
-	direct       *callCtx // what runs in it, if it came with the slot; it spares a store to call
+	direct       *callCtx // what runs in it, if TryAcquire was given it; saves a store to call
 	held         bool
 	halting      bool // to be retired when it is given back
 	excused      bool // its call does not count among those under way
 	closing      bool // it is being retired
 	idleSince    int64
-	above, under *slot // in the stack of the free
+	above, under *slot // in the stack of free slots
 
-	_ [cacheLine]byte // what is counted here is away from another slot
+	_ [cacheLine]byte // separates what is counted here from other slots
 }
 
-// Worker is the number of the worker.
+// Worker returns the number of the worker.
 func (r *slot) Worker() int { return r.id }
 
 // Recalled reports whether the slot is to be given back before the next call.
 func (r *slot) Recalled() bool { return r.leave.Load() }
 
 // slots are the workers of a pool. They bound how many calls are under way at once,
-// whoever makes them: goroutines of the queue or callers on their own. Who finds no
+// from goroutines of the queue and from callers on their own. A caller that finds no
 // slot free waits in line and is served in turn.
 //
-// A worker starts, and gets a slot, when it is first needed. Its number is the lowest
-// one that is free. Its slot is retired when the worker is halted, or was idle for
-// long; what was opened for it is closed behind its last call, on a goroutine of its
-// own, and until then its number is taken.
+// A worker starts, and gets a slot, when it is first needed. It gets the lowest free
+// number. Its slot is retired when the worker is halted or has been idle for long. What
+// was opened for it is closed after its last call, on a separate goroutine, and its
+// number is not free until then.
 type slots struct {
 	clock engine.Clock
-	keep  int           // workers that are not stopped by being idle
-	idle  time.Duration // after which the others are; 0: never
+	keep  int           // workers that are not stopped for being idle
+	idle  time.Duration // after which the others are stopped; 0: never
 
-	// close closes what was opened for a worker, and trim is told how many have not
-	// been stopped by being idle; they are called without mu. changed, if set, is told
-	// what became of a worker, and locks nothing that is held while slots are used.
+	// close closes what was opened for a worker, and trim is told how many workers have
+	// not been stopped for being idle; both are called without mu. changed, if set, is
+	// told of the start, halt and stop of a worker, and locks nothing that is held while
+	// slots are used.
 	close   func(*slot) error
 	changed func(EventKind, *slot, error)
 	trim    func(keep int)
 
-	mu      sync.Mutex // held for a few loads and stores only, but for Resize, Pause and lists
-	workers int        // how many there are: the most that may be held
-	ids     int        // all their numbers are below
-	seats   []seat     // by number; those beyond have not started
-	vacant  []int      // numbers in seats that may start, a heap
+	mu      sync.Mutex // held for only a few loads and stores, except by Resize, Pause and lists
+	workers int        // how many there are: the most slots that may be held
+	ids     int        // all worker numbers are below it
+	seats   []seat     // by worker number; workers beyond have not started
+	vacant  []int      // numbers in seats that may start; a heap
 	started int        // slots that exist
-	free    *slot      // a stack: the last to be released is the first to be used
+	free    *slot      // a stack: the slot released last is used first
 	coldest *slot      // the bottom of that stack
 	held    int        // slots whose calls count
-	excused int        // slots of workers that were halted behind their calls
+	excused int        // slots of workers that were halted during a call
 	first   *ticket    // the line
 	last    *ticket
 	paused  bool
@@ -92,17 +93,17 @@ type slots struct {
 	closing sync.WaitGroup // counts slots that are being retired; added to under mu
 }
 
-// seat is what a worker's number stands for.
+// seat is the state of a worker's number.
 type seat struct {
-	slot   *slot // nil: not started, or stopped by being idle
+	slot   *slot // nil: not started, or stopped for being idle
 	gone   bool  // halted
 	listed bool  // in slots.vacant
 }
 
 func newSlots(workers int) *slots { return &slots{workers: workers, ids: workers} }
 
-// TryAcquire takes a free slot for a call, which may be nil, or returns nil. It does
-// not overtake those in line.
+// TryAcquire takes a free slot for the call c, which may be nil, or returns nil. It
+// does not overtake callers in line.
 func (s *slots) TryAcquire(c *callCtx) *slot {
 	s.mu.Lock()
 	got, isNew := s.takeLocked()
@@ -139,9 +140,9 @@ func (s *slots) takeLocked() (got *slot, isNew bool) {
 	return got, isNew
 }
 
-// Acquire takes a slot and waits for one if it must, until ctx ends or the
-// slots are closed: then the error is ctx's cause or [engine.ErrClosed]. A ctx that
-// has ended takes no slot that it had to wait for.
+// Acquire takes a slot, and waits for one if it must, until ctx ends or the slots are
+// closed: then the error is ctx's cause or [engine.ErrClosed]. If ctx has ended, it
+// takes no slot that it had to wait for.
 func (s *slots) Acquire(ctx context.Context) (*slot, error) {
 	if got := s.TryAcquire(nil); got != nil {
 		return got, nil
@@ -174,7 +175,7 @@ type ticket struct {
 	waits        bool
 }
 
-// Line takes a place in the line, which may be its turn already.
+// Line takes a place in the line. The ticket may be served at once.
 func (s *slots) Line() *ticket {
 	t := &ticket{turn: make(chan struct{}, 1)}
 	s.mu.Lock()
@@ -200,8 +201,8 @@ func (s *slots) Line() *ticket {
 	return t
 }
 
-// Leave takes a ticket out of the line and reports whether it was in it; if not,
-// its turn has come.
+// Leave takes a ticket out of the line and reports whether it was in it; if not, the
+// ticket has been served.
 func (s *slots) Leave(t *ticket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,7 +228,8 @@ func (s *slots) leaveLocked(t *ticket) bool {
 	return true
 }
 
-// serveLocked gives free slots to those in line. It returns whom to call up.
+// serveLocked gives free slots to the tickets in line. It returns the tickets to wake
+// and the workers that have started.
 func (s *slots) serveLocked() (served []*ticket, started []*slot) {
 	for t := s.first; t != nil; t = s.first {
 		got, isNew := s.takeLocked()
@@ -257,7 +259,7 @@ func (s *slots) unlock() {
 }
 
 // Release gives a slot back: to the first in line, if there is one. It reports whether
-// the slot was asked for: then somebody may yet end the context of its last call.
+// the slot had been asked for: then the context of its last call may yet be ended.
 func (s *slots) Release(r *slot) (asked bool) {
 	if r.call.Load() != nil {
 		r.call.Store(nil)
@@ -292,7 +294,7 @@ func (s *slots) Release(r *slot) (asked bool) {
 	return asked
 }
 
-// dropLocked notes that nobody holds the slot any more.
+// dropLocked records that the slot is no longer held.
 func (s *slots) dropLocked(r *slot) {
 	if r.excused {
 		r.excused = false
@@ -303,7 +305,7 @@ func (s *slots) dropLocked(r *slot) {
 	r.held = false
 }
 
-// pushLocked puts a slot that was given back on the stack of the free.
+// pushLocked puts a slot that was given back on the stack of free slots.
 func (s *slots) pushLocked(r *slot) {
 	if r.under = s.free; r.under == nil {
 		s.coldest = r
@@ -317,7 +319,7 @@ func (s *slots) pushLocked(r *slot) {
 	}
 }
 
-// unlinkLocked takes a slot off the stack of the free.
+// unlinkLocked takes a slot off the stack of free slots.
 func (s *slots) unlinkLocked(r *slot) {
 	if r.above == nil {
 		s.free = r.under
@@ -332,22 +334,23 @@ func (s *slots) unlinkLocked(r *slot) {
 	r.above, r.under = nil, nil
 }
 
-// Held is how many slots are taken.
+// Held returns how many slots are taken.
 func (s *slots) Held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.held + s.excused
 }
 
-// Workers is how many there are, and how many were halted and go on with a call.
+// Workers returns how many workers there are, and how many halted ones still make a
+// call.
 func (s *slots) Workers() (workers, halted int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.workers, s.excused
 }
 
-// counts calls f with each slot, under the lock, and tells at that moment how many
-// workers there are, whether they are paused, and how many slots are held.
+// counts calls f with each slot, under the lock, and returns how many workers there are
+// at that moment, whether they are paused, and how many slots are held.
 func (s *slots) counts(f func(*slot)) (workers int, paused bool, held int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -359,14 +362,14 @@ func (s *slots) counts(f func(*slot)) (workers int, paused bool, held int) {
 	return s.workers, s.paused && !s.closed, s.held + s.excused
 }
 
-// Crowded reports whether somebody waits for a slot who would get one.
+// Crowded reports whether a caller waits in line for a slot.
 func (s *slots) Crowded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.first != nil
 }
 
-// Close turns away all that wait or come later. Slots that are held stay so.
+// Close turns away all callers that wait or come later. Slots that are held stay held.
 func (s *slots) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -384,8 +387,8 @@ func (s *slots) Close() {
 	}
 }
 
-// each calls f, under the lock, with each worker's number and slot, which is nil if
-// it has not started.
+// each calls f, under the lock, with each worker's number and slot, which is nil if the
+// worker has not started.
 func (s *slots) each(f func(id int, at *slot)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,13 +8,13 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Discard returns an error that also says that the state of the worker, which [NewStateful]
-// has opened, is of no more use: a connection that was reset, a process that has died. It
-// is closed as soon as the call has returned, and the next one that the worker makes, a
-// [Retry] of the same input included, opens another. A call within the share of another one
-// uses the same state, which is then closed when that other one has returned, too. What close
-// returns is kept for [Pool.Close]. In a pool without states Discard has no effect. The error
-// reads like err and unwraps to it, and may be wrapped itself. A nil err stays nil.
+// Discard returns an error that also says that the worker's state, opened by
+// [NewStateful], is of no more use: a connection was reset, a process has died. The state
+// is closed as soon as the call returns, and the worker's next call, including a [Retry]
+// of the same input, opens a new one. A call within the share of another call uses the
+// same state, which is then closed when the outer call returns. [Pool.Close] returns the
+// first error of closing a state. In a pool without states Discard has no effect. The
+// error reads like err and unwraps to it, and may be wrapped itself. A nil err stays nil.
 func Discard(err error) error {
 	if err == nil {
 		return nil
@@ -27,22 +27,23 @@ type discardError struct{ err error }
 func (e *discardError) Error() string { return e.err.Error() }
 func (e *discardError) Unwrap() error { return e.err }
 
-// NewStateful returns a pool whose workers have a state each: a connection, a buffer,
-// a device. open makes it when a worker makes its first call, and fn gets it with
-// each input. close, which may be nil, ends it when the worker stops: because it was
-// halted or idle for long, or with the pool; its number is not used again before close
-// has returned, and until then the pool has one worker less that can make a call. Both run without a time limit of the pool's.
+// NewStateful returns a pool whose workers each have a state, such as a connection, a
+// buffer or a device. open makes the state when a worker makes its first call, and fn
+// gets it with each input. close, which may be nil, ends it when the worker stops:
+// because it was halted, was idle for long, or the pool ended. The worker's number is
+// not used again before close has returned; until then the pool has one worker less that
+// can make a call. The pool sets no time limit for open and close.
 //
-// A state is used by one call at a time, and, where a call uses its own pool, by those
-// within its share, but not before it is open: what open asks of the pool with its
-// context is [ErrWouldDeadlock] if no other worker is free. If open fails or panics,
-// that is the error of the input at hand, an error wrapped so that it names the worker,
-// and the next call tries again, also one that [Retry] makes. A state that has broken is
-// replaced when fn says so with [Discard]; a panic of fn, and a [runtime.Goexit], leave it
-// as it is. The context of open is that of the call,
-// without its [Timeout]; the state must not keep it. Errors and panics of close, and
-// [ErrGoexit], are told to the observer ([WorkerStopped]), and the first one is returned
-// by [Pool.Close].
+// A state is used by one call at a time. Where a call uses its own pool, the calls
+// within its share use the same state, but not before it is open: if open uses the pool
+// with its context and no other worker is free, it gets [ErrWouldDeadlock]. If open
+// fails or panics, the current input fails with that error, wrapped to name the worker,
+// or with that panic, and the next call tries again, including one that [Retry] makes.
+// If a state breaks, fn says so with [Discard], and the worker gets a new one. A panic of
+// fn, or a [runtime.Goexit], leaves the state as it is. The context of open
+// is that of the call, without its [Timeout]; the state must not keep it. Errors and
+// panics of close, and [ErrGoexit], are told to the observer ([WorkerStopped]), and
+// [Pool.Close] returns the first one.
 func NewStateful[S, In, Out any](
 	open func(ctx context.Context, worker int) (S, error),
 	fn func(context.Context, S, In) (Out, error),
@@ -57,7 +58,7 @@ func NewStateful[S, In, Out any](
 	}
 	return build(&Pool[In, Out]{
 		stateful: func(ctx context.Context, s any, in In) (Out, error) {
-			state, _ := s.(S) // it is; but a nil S of an interface type is no S
+			state, _ := s.(S) // always succeeds, but for a nil S of an interface type
 			return fn(ctx, state, in)
 		},
 		open: func(ctx context.Context, worker int) (any, error) { return open(ctx, worker) },
@@ -118,7 +119,7 @@ func (p *Pool[In, Out]) openState(c *callCtx, s *slot) (err error) {
 	return err
 }
 
-// shutState ends the state of a worker that has made its last call.
+// shutState closes the state of a worker that has made its last call.
 func (p *Pool[In, Out]) shutState(s *slot) (err error) {
 	returned := false
 	defer func() {

@@ -18,8 +18,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "Errors and panics of close are told to the observer (WorkerStopped), and the
-// first one is returned by Pool.Close."
+// "Errors and panics of close are told to the observer (WorkerStopped), and Pool.Close
+// returns the first one."
 func TestCloseOfAStateThatFails(t *testing.T) {
 	fails := map[string]struct {
 		close func() error
@@ -80,7 +80,7 @@ func TestCloseOfAStateThatFails(t *testing.T) {
 	}
 }
 
-// "The first one is returned by Pool.Close", by time, also when the pool ended in
+// "Pool.Close returns the first one", by time, also when the pool ended in
 // another way, and each time that it is asked.
 func TestFirstErrorOfCloseIsKept(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestFirstErrorOfCloseIsKept(t *testing.T) {
 	})
 }
 
-// "Both run without a time limit of the pool's": Close waits for a slow close, and
+// "The pool sets no time limit for open and close": Close waits for a slow close, and
 // Halt and Resize do not.
 func TestCloseOfAStateThatIsSlow(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestCloseOfAStateThatIsSlow(t *testing.T) {
 	})
 }
 
-// "Nothing of the pool runs when Close has returned, nor when Shutdown has": a close
+// "Nothing of the pool runs after Close has returned, nor after Shutdown has": a close
 // of a state belongs to the pool.
 func TestShutdownWaitsForSlowClose(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestNumberIsFreeWhenItsStateIsClosed(t *testing.T) {
 	})
 }
 
-// IdleTimeout stops workers "as long as more than keep are there", also while the
+// IdleTimeout stops workers "as long as there are more than keep", also while the
 // states of others are still being closed.
 func TestIdleTimeoutKeepsStates(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -235,8 +235,8 @@ func TestSlowCloseHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// "Nothing of the pool runs when Close has returned, nor when Shutdown has, unless it
-// says so with a *StuckError": so it does of a state that is slow to close.
+// "Nothing of the pool runs after Close has returned, nor after Shutdown has, unless it
+// returns a *StuckError": so it does of a state that is slow to close.
 func TestShutdownSaysThatACloseIsStuck(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		ds := devices{closing: func(*device) error { time.Sleep(time.Hour); return nil }}

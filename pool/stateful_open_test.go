@@ -16,8 +16,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "If open fails or panics, that is the error of the input at hand, and the next
-// call tries again." A Goexit is no worse.
+// "If open fails or panics, the current input fails with that, and the next call tries
+// again." A Goexit is no worse.
 func TestOpenThatFails(t *testing.T) {
 	fails := map[string]struct {
 		open  func() error
@@ -266,8 +266,8 @@ func TestHaltDuringOpen(t *testing.T) {
 	})
 }
 
-// "A state is used by one call at a time, and, where a call uses its own pool, by
-// those within its share."
+// "A state is used by one call at a time. Where a call uses its own pool, the calls
+// within its share use the same state."
 func TestStateWithinAShare(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var ds devices

@@ -181,7 +181,7 @@ func occupy(t *testing.T, p *pool.Pool[deed, int], n int) {
 	}
 }
 
-// "open makes it when a worker makes its first call, and fn gets it with each
+// "open makes the state when a worker makes its first call, and fn gets it with each
 // input": not before, and once.
 func TestStateIsOpenedOncePerWorker(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -307,8 +307,8 @@ func TestStateOfCallerRuns(t *testing.T) {
 	})
 }
 
-// "close ... ends it when the worker stops: because it was halted or idle for long,
-// or with the pool."
+// "close ... ends it when the worker stops: because it was halted, was idle for long,
+// or the pool ended."
 func TestStateIsClosedOnceWhenItsWorkerStops(t *testing.T) {
 	stop := func(t *testing.T, p *pool.Pool[deed, int]) {
 		t.Helper()
@@ -366,7 +366,7 @@ func TestStateIsClosedOnceWhenItsWorkerStops(t *testing.T) {
 	}
 }
 
-// "first the idle ones stop": Resize leaves as many states as there are workers.
+// "it first stops idle ones": Resize leaves as many states as there are workers.
 func TestResizeClosesStatesThatAreTooMany(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var ds devices

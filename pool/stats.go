@@ -11,38 +11,38 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Stats is what a pool has done and has in hand, at one instant: Accepted is the sum
-// of Succeeded, Failed, Panicked, Canceled, Dropped, Queued and Running. It counts
-// jobs; of calls of Do, Map and Stream, whose callers have the outcome at hand, it
-// only tells that they keep workers Busy. It is a plain value.
+// Stats is a snapshot of what a pool has done and is doing, at one instant: Accepted
+// is the sum of Succeeded, Failed, Panicked, Canceled, Dropped, Queued and Running.
+// It counts jobs. Calls of Do, Map and Stream, whose callers see the outcome
+// themselves, are counted only in Busy, while they keep a worker. It is a plain
+// value.
 type Stats struct {
 	Name    string
 	Paused  bool
 	Workers int // calls that may be under way at once
-	Busy    int // workers that make one, halted ones included
-	Idle    int // workers that do not, without those that are closing their state
+	Busy    int // workers that are making a call, including halted ones
+	Idle    int // workers that are free to make one
 
 	Capacity int // jobs that may wait; see [Queue]
-	Queued   int // jobs that wait, those that are delayed or in a worker's hand included
-	Running  int // jobs that were started and have not ended
+	Queued   int // jobs that wait, including those delayed or already taken by a worker
+	Running  int // jobs that have started and not ended
 
 	Accepted  uint64
 	Succeeded uint64
 	Failed    uint64
 	Panicked  uint64
 	Canceled  uint64
-	Dropped   uint64 // to make room for others; not counted in Canceled
-	Retried   uint64 // calls that were made again
+	Dropped   uint64 // dropped to make room for others; not counted in Canceled
+	Retried   uint64 // calls that were repeated
 
-	Wait result.Quantiles // of the jobs that were started and have ended
+	Wait result.Quantiles // of the jobs that have started and ended
 	Run  result.Quantiles
 
-	EventsLost     int // that the observer was too slow for
+	EventsLost     int // events lost because the observer was too slow
 	ObserverPanics int
 }
 
-// Stats takes one snapshot. It holds up the ends of jobs for as long as it takes
-// to look at each worker.
+// Stats takes one snapshot. While it looks at each worker, no job can end.
 func (p *Pool[In, Out]) Stats() Stats {
 	s := Stats{Name: p.name, Capacity: p.depth, Retried: p.retried.Load()}
 	if p.watch != nil {
@@ -85,7 +85,7 @@ func (p *Pool[In, Out]) Stats() Stats {
 }
 
 // String returns the snapshot as a JSON object, as MarshalJSON does. So Stats is an
-// [expvar.Var], and one that is always new is
+// [expvar.Var]; to publish one that is always current:
 //
 //	expvar.Publish("pool", expvar.Func(func() any { return p.Stats() }))
 //
@@ -93,13 +93,13 @@ func (p *Pool[In, Out]) Stats() Stats {
 func (s Stats) String() string {
 	b, err := s.MarshalJSON()
 	if err != nil {
-		panic("pool: Stats: " + err.Error()) // numbers and a string: cannot be
+		panic("pool: Stats: " + err.Error()) // cannot happen: only numbers and a string
 	}
 	return string(b)
 }
 
-// MarshalJSON returns the snapshot as a JSON object with lower-case names and durations
-// in seconds. Its error is always nil.
+// MarshalJSON returns the snapshot as a JSON object with lower-case names and
+// durations in seconds. The error is always nil.
 func (s Stats) MarshalJSON() ([]byte, error) {
 	type quantiles struct {
 		P50 float64 `json:"p50"`
@@ -137,10 +137,11 @@ func (s Stats) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// tally counts the ends of jobs, in parts so that workers do not wait for each other.
+// tally counts jobs that end, in parts so that workers do not wait for each other.
 //
-// Lock order: the lock of a job's context, then that of a part, then that of the slots
-// or of the queue. Only Stats holds a part while it takes another lock.
+// Lock order: the lock of a job's context, then that of a part, then that of the
+// slots or of the queue. Only Stats and Workers take another lock while they hold a
+// part.
 type tally struct {
 	parts []part // a power of two
 }
@@ -151,10 +152,10 @@ type part struct {
 	dropped  uint64          // of those
 	accepted uint64          // jobs that did not go through the queue
 	nested   int             // jobs that run in the share of another call
-	_        [cacheLine]byte // two parts share no cache line
+	_        [cacheLine]byte // keeps two parts off the same cache line
 }
 
-// mostParts bounds the memory of the quantiles, 32 KiB for each part that is used.
+// mostParts bounds the memory of the quantiles: 32 KiB for each part that is used.
 const mostParts = 16
 
 func newTally(workers int) tally {
@@ -162,7 +163,8 @@ func newTally(workers int) tally {
 	return tally{parts: make([]part, 1<<bits.Len(uint(max(n, 1)-1)))}
 }
 
-// part is where a worker counts; all that belongs to its slot is guarded by it.
+// part returns the part in which a worker counts. Its lock guards the counts of the
+// worker's slot.
 func (t *tally) part(worker int32) *part {
 	return &t.parts[int(worker+1)&(len(t.parts)-1)]
 }
@@ -175,8 +177,8 @@ func (t *part) ended(status result.Status, timing result.Timing, dropped bool) {
 	}
 }
 
-// through reports whether all jobs that were accepted have ended. It may ask a queue that
-// accepts none any more.
+// through reports whether all accepted jobs have ended. The queue must not accept any
+// more.
 func (t *tally) through(queue interface {
 	Counts() (waiting int, accepted uint64)
 },
@@ -205,13 +207,13 @@ func (t *tally) thaw() {
 	}
 }
 
-// WorkerState is what a worker does.
+// WorkerState is what a worker is doing.
 type WorkerState uint8
 
 // The zero value is WorkerIdle.
 const (
-	WorkerIdle    WorkerState = iota // it makes no call, or has not started yet
-	WorkerBusy                       // it makes one, or is about to
+	WorkerIdle    WorkerState = iota // it is making no call, or has not started yet
+	WorkerBusy                       // it is making a call, or is about to
 	WorkerHalting                    // it will stop after its current call, or is closing its state
 )
 
@@ -228,20 +230,20 @@ func (s WorkerState) String() string {
 	return fmt.Sprintf("worker state %d", uint8(s))
 }
 
-// WorkerInfo tells of one worker at one instant. It is a plain value.
+// WorkerInfo describes one worker at one instant. It is a plain value.
 type WorkerInfo struct {
 	ID    int
 	State WorkerState
-	// Job is the number of the job in hand; 0: none, or a call of Do, Map or Stream.
+	// Job is the number of the current job; 0: none, or a call of Do, Map or Stream.
 	Job uint64
-	// Since is when the job in hand was started or, for an idle worker, when its
-	// last job ended; zero if there is none. Calls of Do, Map and Stream leave no trace.
+	// Since is when the current job started or, for an idle worker, when its last job
+	// ended; zero if there is none. Calls of Do, Map and Stream are not recorded.
 	Since time.Time
-	Done  uint64 // jobs that have ended here since the worker started
+	Done  uint64 // jobs that have ended on this worker since it started
 }
 
-// Workers returns the pool's workers by number, also those that have not started
-// for lack of work; they are idle. Those that were halted are gone.
+// Workers returns the pool's workers by number. Those that have not started, for lack
+// of work, are idle. A halted worker is listed until it has stopped.
 func (p *Pool[In, Out]) Workers() []WorkerInfo {
 	p.tally.freeze()
 	defer p.tally.thaw()

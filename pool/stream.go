@@ -11,23 +11,22 @@ import (
 // streamBuffer is how many inputs, and how many results, of one Stream wait at most.
 const streamBuffer = 256
 
-// Stream returns a sequence that, each time it is ranged over, calls the function
-// on the inputs of ins and gives one Result for each input that it has taken, as
-// the calls end; Index says which input it belongs to. ins runs on a goroutine of
-// its own, ahead of the results by a bounded number: at most 256 inputs wait for a
-// worker and 256 results for the loop, and while these wait, no worker of the pool
-// is held.
+// Stream returns a sequence that, each time it is ranged over, calls the function on
+// the inputs of ins and yields one Result for each input that it has taken, as the
+// calls end; Index says which input a result belongs to. ins runs on a goroutine of its
+// own, ahead of the results by a bounded number: at most 256 inputs wait for a worker
+// and 256 results for the loop. While results wait, they hold no worker of the pool.
 //
 // Errors and panics are results; the stream goes on. When ctx ends or the pool is
-// closed, no more inputs are taken, and those that were not started come as
-// canceled results with the cause. A loop that is left early, by break, return or
-// a panic, cancels the calls under way and waits for them before it is left. A
-// pool that is closed already gives one result with [ErrClosed], a ctx that has ended already
-// one with its cause, and an ins that panics one with its [*result.PanicError], the last one;
-// they have the next index. An ins that
-// blocks in its own code cannot be interrupted, and is waited for. One that goes on when yield
-// has returned false panics, by the rules of package iter: that is told as any other panic of
-// it, and dropped if the loop was left. A nil ins panics.
+// closed, no more inputs are taken, and those that were not started come as canceled
+// results with the cause. Leaving the loop early, by break, return or a panic, cancels
+// the calls under way and waits for them. If the pool is already closed, the stream
+// yields one result with [ErrClosed], and if ctx has already ended, one with its cause.
+// If ins panics, the last result has its [*result.PanicError]. These have the next index.
+// An ins that blocks in its own code cannot be interrupted, and the loop waits for it. An
+// ins that goes on after yield has returned false panics, by the rules of package iter;
+// that panic is handled like any other panic of ins, and dropped if the loop was left.
+// Stream panics if ins is nil.
 func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[result.Result[Out]] {
 	if ins == nil {
 		panic("pool: Stream: nil sequence")
@@ -66,7 +65,7 @@ func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[r
 	}
 }
 
-// feed has the pool's workers turn ins into items in out.
+// feed makes the pool's workers turn ins into items in out.
 func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Queue[engine.Item[Out]]) {
 	in := engine.NewQueue[engine.Item[In]](sc.Clock, streamBuffer)
 	workers, _ := p.slots.Workers()
@@ -100,15 +99,15 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 			box.Put(&engine.Item[In]{Value: v, Index: next, Worker: -1, Queued: sc.Clock.Now()})
 			next++
 			if !sc.Live() {
-				break // what was taken last comes as canceled, like those before it
+				break // the input taken last comes as canceled, like those before it
 			}
 		}
 		returned = true
 	})
 }
 
-// places are the slots of a pool as one stream sees them: inside a call of the
-// pool, its share is among them.
+// places are the slots of a pool as one stream sees them: inside a call of the pool,
+// its share is one of them.
 type places[In, Out any] struct{ pool *Pool[In, Out] }
 
 // shared is the share of an outer call, as a place of a stream.
@@ -141,7 +140,7 @@ func (s *places[In, Out]) Release(back engine.Slot) (asked bool) {
 	return s.pool.slots.Release(back.(*slot)) //nolint:forcetypeassert // it is from Acquire
 }
 
-// bind says what slot the calls with this context run in from now on, or none.
+// bind records the slot in which the calls with this context run from now on, or none.
 func (c *callCtx) bind(to engine.Slot) {
 	switch at := to.(type) {
 	case *slot:

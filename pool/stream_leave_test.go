@@ -16,8 +16,8 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "A loop that is left early, by break, return or a panic, cancels the calls under
-// way and waits for them before it is left."
+// "Leaving the loop early, by break, return or a panic, cancels the calls under way and
+// waits for them."
 func TestLoopThatIsLeftWaitsForItsCalls(t *testing.T) {
 	leave := map[string]func(p *pool.Pool[int, int], ins func(func(int) bool)){
 		"break": func(p *pool.Pool[int, int], ins func(func(int) bool)) {
@@ -76,7 +76,7 @@ func TestLoopThatIsLeftWaitsForItsCalls(t *testing.T) {
 	}
 }
 
-// "An ins that blocks in its own code cannot be interrupted, and is waited for."
+// "An ins that blocks in its own code cannot be interrupted, and the loop waits for it."
 func TestLoopThatIsLeftWaitsForItsSource(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(same)

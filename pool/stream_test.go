@@ -28,7 +28,8 @@ func count(pulled *atomic.Int64) iter.Seq[int] {
 
 func same(_ context.Context, v int) (int, error) { return v, nil }
 
-// "One Result for each input that it has taken; Index says which input it belongs to."
+// "One Result for each input that it has taken; Index says which input a result belongs
+// to."
 func TestStreamGivesOneResultForEachInput(t *testing.T) {
 	checkLeaks(t)
 	p := pool.New(func(_ context.Context, v int) (int, error) {
@@ -128,7 +129,7 @@ func TestStreamIsBounded(t *testing.T) {
 	})
 }
 
-// "While these wait, no worker of the pool is held."
+// "While results wait, they hold no worker of the pool."
 func TestStreamHoldsNoWorkerForASlowLoop(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		var pulled atomic.Int64
@@ -230,7 +231,7 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// "An ins that panics [gives a result] with its *result.PanicError, with the next index."
+// "If ins panics, the last result has its *result.PanicError [and] the next index."
 func TestStreamOfASourceThatPanics(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := pool.New(same, pool.Workers(2))

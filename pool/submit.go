@@ -10,16 +10,15 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Submit puts in into the queue as a job, and waits while the queue is full: until
-// there is room, ctx ends (the error is its cause) or the pool is closed
-// ([ErrClosed]). Those that wait are served in turn. [WhenFull] sets what else
-// becomes of a full queue. Once accepted, the job no longer depends on ctx, but for
-// the values that it lends: it ends by itself, by [Job.Cancel], by [Pool.HaltNow],
-// or with the pool. Options that make no sense, or are given twice, are an error that
-// names them.
+// Submit enqueues in as a job. While the queue is full, it waits until there is room,
+// ctx ends (the error is its cause) or the pool is closed ([ErrClosed]); waiting
+// callers are served in turn. [WhenFull] can set another policy for a full queue.
+// Once accepted, the job no longer depends on ctx, except for the values it provides:
+// the job ends by itself, by [Job.Cancel], by [Pool.HaltNow], or with the pool. For
+// options that are invalid or given twice, Submit returns an error that names them.
 //
-// Inside a call of the same pool, with its context, Submit does not wait for room:
-// it returns [ErrWouldDeadlock].
+// Inside a call of the same pool, with that call's context, Submit does not wait for
+// room: it returns [ErrWouldDeadlock].
 func (p *Pool[In, Out]) Submit(ctx context.Context, in In, opts ...JobOption) (*Job[Out], error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -35,9 +34,9 @@ func (p *Pool[In, Out]) Submit(ctx context.Context, in In, opts ...JobOption) (*
 	return j.accepted(err)
 }
 
-// TrySubmit is Submit for those who do not wait, and do nothing else about a full
-// queue: that is [ErrFull] at once. The context of the call has no values of the
-// submitter's.
+// TrySubmit is like Submit but never blocks and ignores [WhenFull]: it returns
+// [ErrFull] if the queue is full. The call's context carries none of the submitter's
+// values.
 func (p *Pool[In, Out]) TrySubmit(in In, opts ...JobOption) (*Job[Out], error) {
 	j := p.newJob(context.Background(), in)
 	if err := j.prepare(opts); err != nil {
@@ -46,7 +45,7 @@ func (p *Pool[In, Out]) TrySubmit(in In, opts ...JobOption) (*Job[Out], error) {
 	return j.accepted(j.tryPut())
 }
 
-// tryPut puts the job into the queue, or says why it did not go in.
+// tryPut puts the job into the queue, or returns why it could not.
 func (j *job[In, Out]) tryPut() (err error) {
 	p := j.pool
 	if e := j.entry(); e != nil {
@@ -63,12 +62,12 @@ func (j *job[In, Out]) tryPut() (err error) {
 	return err
 }
 
-// whenFull does what the pool's policy says about a job that finds no room.
+// whenFull applies the pool's policy to a job that finds no room.
 func (j *job[In, Out]) whenFull(ctx context.Context) error {
 	p := j.pool
 	policy := p.policy
 	if policy == CallerRuns && j.entry() != nil {
-		policy = Block // out of its turn it may not run
+		policy = Block // it must not run out of turn
 	}
 	switch policy {
 	case Reject:
@@ -102,7 +101,7 @@ func (j *job[In, Out]) runHere(ctx context.Context) error {
 	hold, err := p.acquire(ctx, nil, nil)
 	switch {
 	case err != nil && ctx.Err() == nil:
-		return ErrClosed // and not why, as for all that was not accepted
+		return ErrClosed // not the cause, as for every input that was not accepted
 	case err != nil:
 		return context.Cause(ctx)
 	}
@@ -121,7 +120,7 @@ func (j *job[In, Out]) runHere(ctx context.Context) error {
 	return nil
 }
 
-// accepted ends a Submit.
+// accepted completes a Submit. err says why the job was not accepted, if it was not.
 func (j *job[In, Out]) accepted(err error) (*Job[Out], error) {
 	if j.x != nil {
 		if err == nil {
@@ -141,15 +140,15 @@ func (j *job[In, Out]) accepted(err error) (*Job[Out], error) {
 	return nil, err
 }
 
-// extra is what few jobs need: those with options, and those of a pool that is
+// extra is what only some jobs need: those with options, and those of a pool that is
 // observed or tracked.
 type extra[In, Out any] struct {
 	entry    engine.Entry[*job[In, Out]]
-	hasEntry bool // it goes into the queue as an entry
+	hasEntry bool // the job goes into the queue as an entry
 
 	announced bool         // guarded by the watch
 	accepted  atomic.Bool  // set under the lock of the queue
-	worker    atomic.Int32 // that runs it; -1: none does
+	worker    atomic.Int32 // the one that has called the function; -1: none
 }
 
 // entry is the job's entry in the queue, or nil.
@@ -160,7 +159,7 @@ func (j *job[In, Out]) entry() *engine.Entry[*job[In, Out]] {
 	return &j.x.entry
 }
 
-// prepare makes what the job needs beyond itself.
+// prepare allocates what the job needs beyond itself.
 func (j *job[In, Out]) prepare(opts []JobOption) error {
 	p := j.pool
 	if len(opts) == 0 && p.watch == nil && p.track == nil {
@@ -179,7 +178,7 @@ func (j *job[In, Out]) prepare(opts []JobOption) error {
 	return nil
 }
 
-// configure makes the job's entry in the queue by its options.
+// configure fills in the job's queue entry from its options.
 func (j *job[In, Out]) configure(opts []JobOption) error {
 	c := &jobConfig{capacity: j.pool.capacity}
 	for _, opt := range opts {
@@ -210,7 +209,8 @@ func (j *job[In, Out]) tell(e Event) {
 	}
 }
 
-// ended goes on with a job that has just ended.
+// ended tells the observer and the registry of a job that has just ended, and frees
+// its key and its weight.
 func (j *job[In, Out]) ended(now int64, status result.Status, dropped bool) {
 	p := j.pool
 	kind := JobFinished

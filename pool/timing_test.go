@@ -18,7 +18,7 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// "Each job and each result of a Stream knows when it was accepted, how long it
+// "Each job and each result of a Stream records when it was accepted, how long it
 // waited and how long its call ran": exactly, in the bubble's time.
 func TestTimingOfJobs(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

@@ -9,25 +9,25 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// JobInfo tells of one job at one instant. It is a plain value.
+// JobInfo describes one job at one instant. It is a plain value.
 type JobInfo struct {
 	ID      uint64
 	Status  result.Status
-	Attempt int   // calls made, the one under way included
-	Worker  int   // who made the last one; -1: nobody
-	Err     error // if it has ended
+	Attempt int   // calls made, including one under way
+	Worker  int   // the one that made the last call; -1: none
+	Err     error // once it has ended
 	// Timing of a job that has not ended is how long it has waited and run so far.
 	Timing result.Timing
-	// What it was submitted with.
+	// The options that it was submitted with.
 	Key      any
 	Priority int
 	Weight   int64
 }
 
-// Jobs returns the jobs of a pool with [Track], by number: those that have not
-// ended, and of the others the last ones. It looks at one after the other, so that they
-// may go on meanwhile; for counts that add up see [Pool.Stats]. Without Track it
-// returns nil. Outputs are to be had from [Pool.Job].
+// Jobs returns the jobs of a pool with [Track], by number: those that have not ended,
+// and the last ones that have. It looks at one after the other, so they may change
+// meanwhile; for counts that add up, see [Pool.Stats]. Without Track it returns nil.
+// For outputs, use [Pool.Job].
 func (p *Pool[In, Out]) Jobs() []JobInfo {
 	if p.track == nil {
 		return nil
@@ -42,9 +42,9 @@ func (p *Pool[In, Out]) Jobs() []JobInfo {
 	return withoutOldEnds(infos, p.kept)
 }
 
-// withoutOldEnds takes out those that ended first, until no more than keep have ended. There
-// may be more, since a job ends a moment before the registry learns of it, or while Jobs
-// looks at the others.
+// withoutOldEnds removes the jobs that ended first, until no more than keep ended jobs
+// are left. There may be more, since a job ends a moment before the registry learns of
+// it, or while Jobs looks at the others.
 func withoutOldEnds(infos []JobInfo, keep int) []JobInfo {
 	var ends []time.Time
 	for _, i := range infos {
@@ -66,8 +66,8 @@ func withoutOldEnds(infos []JobInfo, keep int) []JobInfo {
 	})
 }
 
-// Job returns the job with that number, of a pool with [Track]; false if there is
-// none, or if it ended too long ago.
+// Job returns the job with that number, of a pool with [Track]. It returns false if
+// there is none, or if it ended too long ago.
 func (p *Pool[In, Out]) Job(id uint64) (*Job[Out], bool) {
 	if p.track == nil {
 		return nil, false
@@ -89,7 +89,7 @@ func (j *job[In, Out]) info(now int64) JobInfo {
 	case result.Queued:
 		i.Timing.Wait = since(j.queued, now)
 	case result.Running:
-		if begun == 0 || i.Worker < 0 { // it is ended before it has started, or waits for a limit
+		if begun == 0 || i.Worker < 0 { // it is being ended without having started, or waits for a limit
 			begun = now
 		}
 		i.Timing.Wait, i.Timing.Run = since(j.queued, begun), since(begun, now)
@@ -102,7 +102,7 @@ func (j *job[In, Out]) info(now int64) JobInfo {
 	return i
 }
 
-// registry knows the jobs of a pool with Track.
+// registry holds the jobs of a pool with Track.
 type registry[In, Out any] struct {
 	mu   sync.Mutex
 	jobs map[uint64]*job[In, Out]
@@ -115,7 +115,7 @@ func newRegistry[In, Out any](keep int) *registry[In, Out] {
 	return &registry[In, Out]{jobs: make(map[uint64]*job[In, Out]), keep: keep}
 }
 
-// add takes in a job that is about to be accepted.
+// add puts in a job that is about to be accepted.
 func (r *registry[In, Out]) add(j *job[In, Out]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +129,7 @@ func (r *registry[In, Out]) forget(id uint64) {
 	delete(r.jobs, id)
 }
 
-// ended makes a job one of the last, instead of the one that was so for longest.
+// ended adds a job to the last ones that ended, in place of the oldest of these.
 func (r *registry[In, Out]) ended(id uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -168,5 +168,5 @@ func (r *registry[In, Out]) all() []*job[In, Out] {
 	return all
 }
 
-// since is how much time went by between two readings of the clock.
+// since returns the time between two readings of the clock.
 func since(from, to int64) time.Duration { return time.Duration(max(to-from, 0)) }

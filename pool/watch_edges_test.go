@@ -70,7 +70,7 @@ func TestCallerRunsAheadOfTheQueue(t *testing.T) {
 	})
 }
 
-// Stats.Retried is "calls that were made again". One whose pause was cut was not.
+// Stats.Retried is "calls that were repeated". One whose pause was cut was not.
 func TestRetryThatWasNotMadeIsNotCounted(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1), pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Hour, Steady: 1}))
@@ -101,7 +101,7 @@ func TestDropOldestFindsTheQueueFull(t *testing.T) {
 	})
 }
 
-// "... one that is always new is expvar.Publish(...)".
+// "... to publish one that is always current: expvar.Publish(...)".
 func TestExpvarFuncGivesWhatStringDoes(t *testing.T) {
 	p := newTasks(pool.Workers(1), pool.Name("mill"))
 	closing(t, p)
@@ -109,7 +109,7 @@ func TestExpvarFuncGivesWhatStringDoes(t *testing.T) {
 	assert.JSONEq(t, s.String(), expvar.Func(func() any { return s }).String())
 }
 
-// "DropOldest takes the job out of the queue that was accepted first", also among jobs
+// "DropOldest takes the job that was accepted first out of the queue", also among jobs
 // that came at the same reading of the clock, which are many where it is coarse.
 func TestDropOldestAmongEquallyOld(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -128,8 +128,9 @@ func TestDropOldestAmongEquallyOld(t *testing.T) {
 	})
 }
 
-// "Nothing of the pool runs when Close has returned", and it waits for the observer to
-// have seen everything: also that a worker stops which IdleTimeout was just about to stop.
+// "Nothing of the pool runs after Close has returned", and it waits for the observer to
+// have seen everything: also that a worker stops which IdleTimeout was just about to
+// stop.
 func TestWorkerStopsBeforeCloseReturns(t *testing.T) {
 	for range 5000 {
 		var d diary

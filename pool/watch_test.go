@@ -365,8 +365,8 @@ func TestObserverThatFailsIsToldAll(t *testing.T) {
 	}
 }
 
-// "Events wait for it, at most 4,096 of them, and beyond that they are lost, which the
-// next one says."
+// "Up to 4,096 events wait for it, and beyond that events are lost, which the next one
+// reports."
 func TestEventsThatAreLostAreCounted(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})

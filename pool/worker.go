@@ -6,24 +6,24 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// worker is what one goroutine of the queue does with jobs.
+// worker handles jobs on one goroutine of the queue.
 type worker[In, Out any] struct {
 	pool *Pool[In, Out]
 	slot *slot
-	job  *job[In, Out] // in hand
+	job  *job[In, Out] // the current one
 	mark int64         // clock reading at the end of the last call, which is the start of the next
 
-	_ [cacheLine]byte // what it writes for every job is away from what others do
+	_ [cacheLine]byte // separates what it writes for every job from what others write
 }
 
-// cacheLine is what two processors pass back and forth at least when one of them
-// writes what the other one reads.
+// cacheLine is the smallest unit that processors exchange when one of them writes what
+// another reads.
 const cacheLine = 64
 
 // Begin starts a chunk.
 func (w *worker[In, Out]) Begin(t *engine.Taker[*job[In, Out]]) { w.mark = t.Started() }
 
-// Handle runs one job, unless it has ended before or the pool has.
+// Handle runs one job, unless the job or the pool has already ended.
 func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, Out]) {
 	p := w.pool
 	for ; item != nil; item = w.again(t) {
@@ -34,7 +34,7 @@ func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, 
 		if w.slot != nil {
 			w.slot.call.Store(&w.job.ctx)
 			if !w.slot.leave.Load() && p.life.Err() == nil {
-				// The worker may have looked at the clock before the job was there.
+				// The worker may have read the clock before the job was queued.
 				begun := max(w.mark, w.job.queued)
 				if !w.job.claim(begun) {
 					w.slot.call.Store(nil) // it may run elsewhere
@@ -42,7 +42,7 @@ func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, 
 					return
 				}
 				if w.slot.leave.Load() && w.slot.now.Load() {
-					w.job.ctx.end(ErrHalted) // HaltNow came between the two looks
+					w.job.ctx.end(ErrHalted) // HaltNow came between the two checks
 				}
 				w.mark = w.job.start(w.slot, begun)
 				return
@@ -57,9 +57,9 @@ func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, 
 	}
 }
 
-// again puts the job at hand back, since no worker is free, or none may start a call;
-// waits for one; and takes the job that is now the first. It returns nil if there is none,
-// or the pool has ended.
+// again puts the current job back because no worker is free or none may start a call,
+// waits for a worker, and takes the job that is now first. It returns nil if there is
+// none or the pool has ended.
 func (w *worker[In, Out]) again(t *engine.Taker[*job[In, Out]]) **job[In, Out] {
 	w.job = nil
 	t.PutBack()

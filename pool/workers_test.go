@@ -16,8 +16,8 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// "A pool of n workers never has more than n calls under way, whichever method
-// they come from": counted inside the function.
+// "A pool of n workers never has more than n calls under way, whichever methods they
+// come from": counted inside the function.
 func TestNeverMoreCallsThanWorkers(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		checkLeaks(t)
@@ -155,8 +155,9 @@ func TestSlowInputsBehindFastOnesAreShared(t *testing.T) {
 	})
 }
 
-// "No input waits while a worker is free, also not behind a slow one: a worker that
-// has taken several inputs at once leaves them to others that have nothing to do."
+// "No input waits while a worker is free, not even one that a slow worker has already
+// taken: a worker that has taken several inputs at once leaves them to workers that
+// have nothing to do."
 func TestNoInputWaitsBehindASlowOne(t *testing.T) {
 	ins := make([]time.Duration, 200)
 	for _, slow := range []int{0, 1, 50, 198, 199} {
@@ -198,7 +199,7 @@ func TestNoInputWaitsBehindASlowOne(t *testing.T) {
 	}
 }
 
-// "Workers are taken in turn: callers of Do, jobs, and chunks of a Map or Stream
+// "Workers are assigned in turn: callers of Do, jobs, and chunks of a Map or Stream
 // wait in one line."
 func TestWorkersAreTakenInTurn(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -262,8 +263,8 @@ func TestLongMapDoesNotStarveOthers(t *testing.T) {
 	})
 }
 
-// "Workers are started when there is work for them; a pool that is not used costs
-// no goroutine." Outside of a bubble, where the stacks of others can be seen.
+// "Workers start when there is work for them; a pool that is not used costs no
+// goroutine." Outside of a bubble, where the stacks of others can be seen.
 func TestPoolThatIsNotUsedCostsNoGoroutine(t *testing.T) {
 	checkLeaks(t)
 	before := len(ours())

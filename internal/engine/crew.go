@@ -16,20 +16,20 @@ var ErrGoexit = errors.New("function called runtime.Goexit")
 // Handler is what one worker of a [Crew] does with its items. Its methods are
 // called by one goroutine at a time.
 type Handler[T any] interface {
-	// Begin is called when the worker has a new chunk at hand.
+	// Begin is called when the worker has a new chunk.
 	Begin(t *Taker[T])
-	// Handle does one item. It may panic and call runtime.Goexit.
+	// Handle handles one item. It may panic and call runtime.Goexit.
 	Handle(t *Taker[T], item *T)
 	// Failed resolves an item whose Handle did not return.
 	Failed(t *Taker[T], item *T, err error)
-	// End is called when the chunk is done. It passes on what is held back and
-	// returns the clock reading at which the last item was done, 0 if unknown.
+	// End is called when the chunk is done. It passes on what is held back and returns the
+	// clock reading at which the last item was done, or 0 if unknown.
 	End() int64
 }
 
-// Crew runs up to a number of workers over one queue. A worker is started when
-// an item finds no idle one. It ends when the queue is closed and nothing is
-// left for it; the last one calls done.
+// Crew runs up to a number of workers on one queue. A worker is started when an item
+// finds no idle one. It ends when the queue is closed and nothing is left for it; the
+// last one to end calls done.
 type Crew[T any] struct {
 	q    *Queue[T]
 	open func(worker int) Handler[T]
@@ -37,22 +37,22 @@ type Crew[T any] struct {
 	wg   *sync.WaitGroup
 
 	// Guarded by q.mu.
-	size   int  // how many there may be
+	size   int  // how many workers there may be
 	active int  // started and not ended
-	parted int  // of the active those that were sent home
+	parted int  // those of the active that were told to end
 	hired  int  // ever started
 	over   bool // done was called or is about to be
 }
 
-// NewCrew puts workers on q. open makes the handler of a worker when it starts,
-// and done is called once, when the queue is closed and all has been handled.
-// The goroutines are counted in wg, in which the caller must hold a count of
-// its own until it has closed the queue.
+// NewCrew puts workers on q. open makes the handler of a worker when it starts, and done
+// is called once, when the queue is closed and everything has been handled. The
+// goroutines are counted in wg; the caller must hold a count of its own until it has
+// closed the queue.
 func NewCrew[T any](q *Queue[T], workers int, wg *sync.WaitGroup, open func(worker int) Handler[T], done func()) *Crew[T] {
 	c := &Crew[T]{q: q, open: open, done: done, wg: wg, size: workers}
 	q.mu.Lock()
 	q.spare, q.start, q.drained = workers, c.hireLocked, func() { c.leave(nil) }
-	q.setHungryLocked(true) // whoever is to be started is idle until then
+	q.setHungryLocked(true) // workers that have not started count as idle
 	q.unlock(nil)
 	return c
 }
@@ -77,8 +77,8 @@ func (c *Crew[T]) Close() {
 	c.leave(nil)
 }
 
-// Resize sets how many workers there may be, at least one. Those that are too many
-// end, the idle ones first, the others when they have handled what they hold.
+// Resize sets how many workers there may be, at least one. Surplus workers end: first
+// idle ones, then others when they have handled what they hold.
 func (c *Crew[T]) Resize(workers int) {
 	q := c.q
 	q.mu.Lock()
@@ -98,8 +98,8 @@ func (c *Crew[T]) Resize(workers int) {
 	gone.rouseAll()
 }
 
-// Trim ends idle workers until no more than keep are left, or none is idle. They are
-// started again when there is work for them.
+// Trim ends idle workers until no more than keep workers are left, or none is idle.
+// Workers are started again when there is work for them.
 func (c *Crew[T]) Trim(keep int) {
 	q := c.q
 	q.mu.Lock()
@@ -109,8 +109,8 @@ func (c *Crew[T]) Trim(keep int) {
 	gone.rouseAll()
 }
 
-// partLocked sends n idle workers home, or as many as there are: those that have
-// been idle for longest. It returns them as a stack.
+// partLocked tells n idle workers to end, or as many as there are: those that have been
+// idle longest. It returns them as a stack.
 func (c *Crew[T]) partLocked(n int) *Taker[T] {
 	n = min(n, c.q.idle.depth())
 	if n <= 0 {
@@ -134,8 +134,8 @@ var _ post = (*Taker[int])(nil)
 
 func (t *Taker[T]) open() { t.handler.Begin(t) }
 
-// stretch handles items until the chunk is done, or a call panics: then it returns
-// false. One deferred function does for all of them.
+// stretch handles items until the chunk is done or a call panics; in that case it returns
+// false. One deferred function serves all of them.
 func (t *Taker[T]) stretch() (done bool) {
 	var item *T
 	defer func() {
@@ -166,11 +166,11 @@ func (t *Taker[T]) take(m *mate) *mate {
 
 func (t *Taker[T]) group() *sync.WaitGroup { return t.crew.wg }
 
-// leaver is a Handler that wants to know when its worker ends.
+// leaver is a Handler that is told when its worker ends.
 type leaver interface{ Leave() }
 
-// Caught turns what recover returned, in a deferred function that knows that
-// the call did not return, into that call's error.
+// Caught turns the result of recover into the error of a call that did not return. It is
+// for deferred functions that know that the call did not return.
 func Caught(recovered any) error {
 	if recovered == nil {
 		return ErrGoexit
@@ -179,7 +179,7 @@ func Caught(recovered any) error {
 	return &result.PanicError{Value: r.Value, Stack: r.Stack}
 }
 
-// leave takes the worker with t off, nil for none, and calls done behind the last
+// leave removes the worker with t, or none if t is nil, and calls done after the last
 // one.
 func (c *Crew[T]) leave(t *Taker[T]) {
 	q := c.q

@@ -8,15 +8,15 @@ import (
 
 // What a queue does with its lane: see lane.go for the order of its entries.
 
-// Lanes sets what a queue's lane works with: how much waiting a step of priority
-// stands for, and how much the entries that are taken and not done may weigh
-// together. It is to be called before the first entry.
+// Lanes sets how much waiting time a step of priority is worth, and how much the entries
+// that are taken and not done may weigh together. It must be called before the first
+// entry.
 func (q *Queue[T]) Lanes(aging time.Duration, capacity int64) {
 	q.aging, q.capacity = int64(aging), capacity
 }
 
-// Done says that an entry that was taken has ended, and lets those go on that waited
-// for its key or its weight. For another entry it does nothing.
+// Done says that a taken entry has ended, and frees its key and its weight for others.
+// For any other entry it does nothing.
 func (q *Queue[T]) Done(e *Entry[T]) {
 	q.mu.Lock()
 	if e.state != entryTaken {
@@ -28,7 +28,7 @@ func (q *Queue[T]) Done(e *Entry[T]) {
 	q.unlock(q.balanceLocked(q.openLocked()))
 }
 
-// Remove takes out an entry that was not taken yet, and reports whether it did.
+// Remove takes out an entry that has not been taken, and reports whether it did.
 func (q *Queue[T]) Remove(e *Entry[T]) bool {
 	q.mu.Lock()
 	if q.lane == nil || !q.lane.remove(e) {
@@ -40,8 +40,8 @@ func (q *Queue[T]) Remove(e *Entry[T]) bool {
 	return true
 }
 
-// Claim takes an entry out of turn, if it may be taken at all. Else waits says that
-// it is in the queue, before its time or behind another one.
+// Claim takes an entry out of turn, if it may be taken at all. Otherwise waits reports
+// whether it is in the queue, before its time or behind another one.
 func (q *Queue[T]) Claim(e *Entry[T]) (got, waits bool) {
 	q.mu.Lock()
 	switch {
@@ -60,8 +60,8 @@ func (q *Queue[T]) Claim(e *Entry[T]) (got, waits bool) {
 	return false, waits
 }
 
-// unlockShorter ends a step in which items left the queue by another way than into
-// the hands of a taker.
+// unlockShorter ends a step in which items left the queue other than into the hands of a
+// taker.
 func (q *Queue[T]) unlockShorter() {
 	q.refillLocked()
 	over := q.overLocked()
@@ -76,8 +76,8 @@ func (q *Queue[T]) unlockShorter() {
 	}
 }
 
-// Purge takes out all that nobody has started, and returns it: what is in the ring,
-// in the lane and in the hands of takers. The queue must be closed.
+// Purge takes out and returns all items that have not been started: those in the ring, in
+// the lane and in the hands of takers. The queue must be closed.
 func (q *Queue[T]) Purge() []T {
 	q.mu.Lock()
 	q.recallLocked()
@@ -102,7 +102,7 @@ func (q *Queue[T]) enterLocked(e *Entry[T]) {
 	}
 	now := q.clock.Now()
 	if q.lane.delayed.top() != nil {
-		q.lane.promote(now) // the alarm may be late: who was due before e enters before it
+		q.lane.promote(now) // the alarm may be late: entries due before e enter before it
 	}
 	q.lane.add(e, now)
 	q.movedLocked()
@@ -128,9 +128,9 @@ func (q *Queue[T]) nextEntryLocked() (e *Entry[T], waits bool) {
 	return e, true
 }
 
-// movedLocked follows each change of the lane: it lets enter what is due, sets the
-// alarm for what is not, and, if an entry may go, takes back what takers hold beside
-// the item at hand, so that it goes in its turn.
+// movedLocked follows up on each change of the lane: it lets due entries enter, sets the
+// alarm for the others, and, if an entry may go, takes back what takers hold besides
+// their current item, so that the entry goes in its turn.
 func (q *Queue[T]) movedLocked() {
 	if q.alarmAt != 0 || q.lane.delayed.top() != nil {
 		q.setAlarmLocked()
@@ -140,7 +140,7 @@ func (q *Queue[T]) movedLocked() {
 	}
 }
 
-// setAlarmLocked lets enter what is due, and sets the alarm for what is not.
+// setAlarmLocked lets due entries enter, and sets the alarm for the others.
 func (q *Queue[T]) setAlarmLocked() {
 	now := q.clock.Now()
 	next, left := q.lane.promote(now)
@@ -168,13 +168,13 @@ func (q *Queue[T]) due() {
 	q.unlock(q.balanceLocked(q.openLocked()))
 }
 
-// late is how long a taker may be busy with a chunk before others, who come for
-// more, go on with what it has not started: as long as nobody is idle nobody steals,
-// and what stands behind a slow item would be overtaken by all that comes later.
+// late is how long a taker may be busy with a chunk before other takers that come for
+// more take over what it has not started. While no taker is idle, none steals, and items
+// behind a slow item would be overtaken by everything that comes later.
 const late = int64(2 * quantum)
 
-// recallLateLocked puts back what late takers have not started. In an ordered stage
-// it does not: there the window keeps the others from going far.
+// recallLateLocked puts back what late takers have not started. In an ordered stage it
+// does nothing: there the window keeps the others from going far.
 func (q *Queue[T]) recallLateLocked(now int64) {
 	if q.window != nil {
 		return
@@ -189,8 +189,8 @@ func (q *Queue[T]) recallLateLocked(now int64) {
 	}
 }
 
-// recallLocked puts back in front of the ring what takers have not started. The ring
-// may then hold more than its limit, by what was in their hands.
+// recallLocked puts what takers have not started back in front of the ring. The ring may
+// then hold more than its limit, by what was in their hands.
 func (q *Queue[T]) recallLocked() {
 	slices.SortFunc(q.loaded, func(a, b *Taker[T]) int { return cmp.Compare(b.base, a.base) })
 	for i, t := range q.loaded {
@@ -202,7 +202,7 @@ func (q *Queue[T]) recallLocked() {
 }
 
 // putBackLocked puts items that were taken and not started in front of the ring, but
-// behind those that are older, and clears where they were.
+// behind older items, and clears where they were.
 func (q *Queue[T]) putBackLocked(back []T) {
 	older := 0
 	if q.Older != nil {

@@ -5,11 +5,11 @@ import "context"
 // Fate is what becomes of an input that has failed.
 type Fate uint8
 
-// The fates.
+// The possible fates.
 const (
 	Fails  Fate = iota // it ends the run, or is a failed output
 	Skips              // it vanishes
-	Buried             // it vanishes, and somebody was told
+	Buried             // it vanishes, and has been reported
 )
 
 // Failed resolves an item whose call panicked or ended its goroutine.
@@ -18,9 +18,9 @@ func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 		w.judged = false
 		return
 	}
-	// If Lost ends this goroutine as well, nobody comes here again for the same item.
+	// If Lost ends this goroutine as well, this is not called again for the same item.
 	defer func() { w.judged = false }()
-	if !w.calling { // what is waited for before a call has failed
+	if !w.calling { // the wait before the call has failed
 		w.refuse(t, it, err)
 		return
 	}
@@ -40,20 +40,20 @@ func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 	w.fail(t, it, &out, err)
 }
 
-// fail resolves an item that has failed with err: as what the stage does about it says,
-// as an output, or as the end of the run.
+// fail resolves an item that has failed with err: as the stage's Lost says, as an output,
+// or as the end of the run.
 func (w *worker[In, Out]) fail(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
 	s := w.stage
 	w.probe.Note(Counts{Errors: 1})
-	if s.Lost != nil && s.Scope.Live() { // else it may have failed because the run ends
+	if s.Lost != nil && s.Scope.Live() { // otherwise it may have failed because the run ends
 		w.judge(t, it, out, err)
 		return
 	}
 	w.failFor(t, out, err)
 }
 
-// judge asks what becomes of a failed item. If the answer does not come back, the item
-// fails for that reason.
+// judge asks Lost what becomes of a failed item. If Lost does not return, the item fails
+// for that reason.
 func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
 	clock := w.stage.Scope.Clock
 	w.judging = true
@@ -66,10 +66,10 @@ func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out]
 			w.failFor(t, out, Caught(recovered))
 		}
 	}()
-	failed := *out // a copy, so that out need not be on the heap where nothing fails
+	failed := *out // a copy, so that out need not be on the heap if nothing fails
 	fate := w.stage.Lost(it.Value, &failed, err)
 	w.judging = false
-	w.mark = clock.Now() // the time that it took is no part of the next call
+	w.mark = clock.Now() // the time that it took does not count for the next call
 	switch fate {
 	case Fails:
 		w.failFor(t, out, err)

@@ -5,20 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// maxRange is the most indices that a runner takes at once.
+// maxRange is the maximum number of indices that a runner takes at once.
 const maxRange = 1024
 
-// Indices hands out the numbers from 0 to n-1 to any number of runners, each
-// number once. Like the takers of a [Queue] a runner takes a range at once, by
-// what its calls have cost lately, and a runner that finds nothing left takes
-// over half of what another one has not started.
+// Indices hands out the numbers from 0 to n-1 to any number of runners, each number once.
+// Like the takers of a [Queue], a runner takes a range at once, going by what its calls
+// have cost lately, and a runner that finds nothing left takes over half of what another
+// one has not started.
 type Indices struct {
 	clock Clock
 
 	mu      sync.Mutex
 	next, n int
 	runners []*Runner
-	over    bool // all have been started: once it is so it stays so
+	over    bool // all have been started; never unset
 }
 
 // NewIndices returns the numbers from 0 to n-1.
@@ -62,7 +62,7 @@ func (x *Indices) Left() bool {
 	return false
 }
 
-// Claim takes the next number of the range at hand.
+// Claim takes the next number of the current range.
 func (r *Runner) Claim() (i int, ok bool) {
 	next, end := unpack(r.span.Add(1 << 32))
 	if next > end {
@@ -72,7 +72,7 @@ func (r *Runner) Claim() (i int, ok bool) {
 	return r.base + next - 1, true
 }
 
-// Left reports whether there is anything left of the range at hand.
+// Left reports whether anything is left of the current range.
 func (r *Runner) Left() bool {
 	next, end := unpack(r.span.Load())
 	return next < end
@@ -92,7 +92,7 @@ func (r *Runner) Next() bool {
 	if x.over {
 		return false
 	}
-	// A share that shrinks towards the end, so that all end together.
+	// The share shrinks towards the end, so that all runners end together.
 	share := max((x.n-x.next)/(2*len(x.runners)), 1)
 	if n := min(r.pace.fit(maxRange), share, x.n-x.next); n > 0 {
 		r.base = x.next
@@ -107,18 +107,18 @@ func (r *Runner) Next() bool {
 			return true
 		}
 	}
-	x.over = true // thousands of runners do not look at each other each
+	x.over = true // spares thousands of runners a look at each other
 	return false
 }
 
 // unpack splits a span into its next place and its end.
 func unpack(span uint64) (next, end int) { return int(span >> 32), int(uint32(span)) }
 
-// cutHalf cuts the later half off a span, and says where it starts and how long
-// it is; n is 0 if nothing is left. The owner may hand out places meanwhile.
+// cutHalf cuts the later half off a span, and returns where it starts and how long it is;
+// n is 0 if nothing is left. The owner may hand out places meanwhile.
 func cutHalf(span *atomic.Uint64) (first, n int) { return cut(span, 2) }
 
-// cut cuts the share that is one in parts, rounded up, off the end of a span.
+// cut cuts one part in parts, rounded up, off the end of a span.
 func cut(span *atomic.Uint64, parts int) (first, n int) {
 	for {
 		was := span.Load()

@@ -6,20 +6,20 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Item is one input on its way through stages, with what a Result will tell of it.
-// Times are readings of the run's clock.
+// Item is one input on its way through stages, with what its Result will report. Times
+// are readings of the run's clock.
 type Item[T any] struct {
 	Value   T
-	Err     error // set: the item failed and is only carried on
+	Err     error // set: the item failed and is only passed along
 	Index   int
 	Queued  int64 // when it was accepted
 	Ended   int64 // when the last call on it ended; 0: none yet
 	Run     int64 // nanoseconds inside calls
 	Attempt int32 // calls that the last stage made for it
-	Worker  int32 // who made the last one; -1: nobody
+	Worker  int32 // the one that made the last call; -1: none
 }
 
-// Next carries an item on to a stage's output: the same input, another value.
+// Next carries an item on to a stage's output: the same input with another value.
 func Next[In, Out any](it *Item[In], v Out) Item[Out] {
 	return Item[Out]{
 		Value: v, Err: it.Err, Index: it.Index,
@@ -28,7 +28,7 @@ func Next[In, Out any](it *Item[In], v Out) Item[Out] {
 	}
 }
 
-// Result says what became of the item.
+// Result returns the result of the item.
 func (it *Item[T]) Result(c Clock) result.Result[T] {
 	return result.Result[T]{
 		Value: it.Value, Err: it.Err, Index: it.Index,

@@ -1,9 +1,9 @@
 package engine
 
-// Entry is an item with conditions. The caller sets the exported fields and then
-// leaves them alone until the entry is gone. The zero value has no conditions. It
-// must not be copied once added, is guarded by what guards its lane, and may be
-// added again when it is gone.
+// Entry is an item with conditions. The caller sets the exported fields and then leaves
+// them alone until the entry is gone. The zero value has no conditions. An Entry must not
+// be copied once added. It is guarded by what guards its lane, and may be added again
+// when it is gone.
 type Entry[T any] struct {
 	Value    T
 	Key      any   // comparable; nil: none. At most one entry of a key is taken and not done at a time
@@ -13,7 +13,7 @@ type Entry[T any] struct {
 
 	state  entryState
 	keyed  bool
-	helped bool   // somebody runs it who is not the taker that has it in hand
+	helped bool   // it is run by a goroutine other than the taker that holds it
 	rank   rank   // what heaps sort by: that of Due while delayed, then its own
 	seq    uint64 // the order of adding
 	place  int    // in the heap that holds it
@@ -27,31 +27,30 @@ type entryState uint8
 const (
 	entryGone    entryState = iota // not added yet, removed, or done
 	entryDelayed                   // before its Due
-	entryBehind                    // another one of its key goes first
+	entryBehind                    // another entry of its key goes first
 	entryReady
 	entryTaken
 )
 
-// lane holds the items of a queue that do not simply go first in, first out. It
-// does not lock, reads no clock, and forgets what has left it.
+// lane holds the items of a queue that do not simply go first in, first out. It does not
+// lock, reads no clock, and forgets what has left it.
 //
-// An entry enters when it is added or, if it is delayed, when it is due. From
-// then on these rules hold:
+// An entry enters when it is added or, if it is delayed, when it is due. From then on
+// these rules hold:
 //
-//   - Smaller ranks go first, and the rank is the time of entering less aging for
-//     each step of priority. So a priority is worth a head start of a fixed time,
-//     and nothing starves: what enters later than that stays behind. Nor has
-//     anybody to go through the waiting ones and raise them. Equal ranks go in the
-//     order of adding.
-//   - Entries of one key go in the order of entering, whatever their priorities,
-//     each when the one before it is done or removed. It is ready only then, but
-//     ranks by when it entered.
-//   - Weights of taken entries add up to no more than capacity. If the first of
-//     those with a weight does not fit, no lighter one passes it: a heavy one would
-//     wait forever. Those without a weight pass.
+//   - Smaller ranks go first, and the rank is the time of entering minus aging for each
+//     step of priority. So a priority is worth a head start of a fixed time, and nothing
+//     starves: an entry that enters later than that stays behind. Nor need waiting
+//     entries be visited to raise them. Equal ranks go in the order of adding.
+//   - Entries of one key go in the order of entering, whatever their priorities, each
+//     when the one before it is done or removed. An entry is ready only then, but ranks
+//     by when it entered.
+//   - Weights of taken entries add up to no more than capacity. If the first of the
+//     entries with a weight does not fit, no lighter one passes it; otherwise a heavy one
+//     could wait forever. Entries without a weight pass.
 //
-// Taken entries are not in the lane, except that one with a key holds its turn
-// until it is done.
+// Taken entries are not in the lane, except that one with a key holds its turn until it
+// is done.
 type lane[T any] struct {
 	aging    int64 // nanoseconds that one step of priority is worth; > 0
 	capacity int64 // of weights
@@ -66,13 +65,13 @@ type lane[T any] struct {
 	keys        map[any]*Entry[T] // the last entry of each key; ahead leads to the first
 }
 
-// add puts in e, which must be gone. It is delayed if it is not due at now, else
-// it enters at once. To enter in the order of time among those that are delayed,
-// promote these first.
+// add puts in e, which must be gone. If e is not due at now, it is delayed; otherwise it
+// enters at once. To make it enter in the order of time among delayed entries, promote
+// these first.
 func (l *lane[T]) add(e *Entry[T], now int64) {
-	// A key that is not equal to itself, a NaN, has no equal to wait for, and
+	// A key that is not equal to itself, such as a NaN, has no equal to wait for, and
 	// could not be deleted from the map. Comparing here also lets a key that is
-	// not comparable panic before anything has changed, and not when it is due.
+	// not comparable panic before anything has changed, not when the entry is due.
 	key := e.Key
 	e.keyed = key != nil && key == e.Key
 
@@ -87,8 +86,8 @@ func (l *lane[T]) add(e *Entry[T], now int64) {
 	l.enter(e, now)
 }
 
-// promote lets all entries that are due at now enter, those due first first. It
-// returns when the next one is due, and whether one is left.
+// promote lets all entries that are due at now enter, in the order in which they are due.
+// It returns when the next one is due, and whether one is left.
 func (l *lane[T]) promote(now int64) (next int64, left bool) {
 	for e := l.delayed.top(); e != nil; e = l.delayed.top() {
 		if e.Due > now {
@@ -100,7 +99,7 @@ func (l *lane[T]) promote(now int64) (next int64, left bool) {
 	return 0, false
 }
 
-// best returns the entry that is to be taken next, nil if none can be taken now.
+// best returns the entry to take next, or nil if none can be taken now.
 func (l *lane[T]) best() *Entry[T] {
 	light, heavy := l.light.top(), l.heavy.top()
 	if heavy == nil || heavy.Weight > l.capacity-l.used {
@@ -112,7 +111,7 @@ func (l *lane[T]) best() *Entry[T] {
 	return light
 }
 
-// take takes what best returned: it occupies its key and its weight until done.
+// take takes the entry that best returned: it occupies its key and its weight until done.
 // An entry that is not ready is left alone.
 func (l *lane[T]) take(e *Entry[T]) {
 	if e.state != entryReady {
@@ -124,7 +123,7 @@ func (l *lane[T]) take(e *Entry[T]) {
 	e.state = entryTaken
 }
 
-// untake puts back what was taken and has not been started.
+// untake puts back an entry that was taken and not started.
 func (l *lane[T]) untake(e *Entry[T]) {
 	if e.state != entryTaken {
 		return
@@ -134,7 +133,7 @@ func (l *lane[T]) untake(e *Entry[T]) {
 	l.makeReady(e)
 }
 
-// done ends a taken entry: its weight is free, and the next one of its key
+// done ends a taken entry: it frees the entry's weight, and the next entry of its key
 // becomes ready. It does nothing for an entry that is not taken.
 func (l *lane[T]) done(e *Entry[T]) {
 	if e.state != entryTaken {
@@ -145,8 +144,8 @@ func (l *lane[T]) done(e *Entry[T]) {
 	l.leaveKey(e)
 }
 
-// remove takes out an entry that is not taken, and reports whether it was in the
-// lane. If it was its key's turn, the next one of the key becomes ready.
+// remove takes out an entry that is not taken, and reports whether it was in the lane. If
+// it was the first of its key, the next one of the key becomes ready.
 func (l *lane[T]) remove(e *Entry[T]) bool {
 	switch e.state {
 	case entryGone, entryTaken:
@@ -166,7 +165,7 @@ func (l *lane[T]) remove(e *Entry[T]) bool {
 	return true
 }
 
-// oldest returns the entry in the lane that was added first, nil if there is none.
+// oldest returns the entry in the lane that was added first, or nil if there is none.
 func (l *lane[T]) oldest() *Entry[T] { return l.first }
 
 // all yields the entries in the lane in the order of adding. The body may remove
@@ -230,7 +229,7 @@ func (l *lane[T]) makeReady(e *Entry[T]) {
 	l.ready(e).push(e)
 }
 
-// ready returns the heap where e is when it is ready.
+// ready returns the heap that holds e when it is ready.
 func (l *lane[T]) ready(e *Entry[T]) *entryHeap[T] {
 	if e.Weight > 0 {
 		return &l.heavy
@@ -267,8 +266,8 @@ func (e *Entry[T]) before(f *Entry[T]) bool {
 	return e.rank.less(f.rank) || e.rank == f.rank && e.seq < f.seq
 }
 
-// entryHeap is a binary heap whose entries know their places, so that any of them
-// can be removed. container/heap would call each step through an interface.
+// entryHeap is a binary heap whose entries know their places, so that any of them can be
+// removed. container/heap would make each step a call through an interface.
 type entryHeap[T any] struct{ es []*Entry[T] }
 
 func (h *entryHeap[T]) top() *Entry[T] {
@@ -291,7 +290,7 @@ func (h *entryHeap[T]) remove(e *Entry[T]) {
 	if last == e {
 		return
 	}
-	// The last one comes from another branch: it may belong further up.
+	// The last entry comes from another branch: it may belong further up.
 	h.down(last, e.place)
 	h.up(last, last.place)
 }

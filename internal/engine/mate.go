@@ -2,22 +2,22 @@ package engine
 
 import "sync"
 
-// mate is a goroutine that works in crews, at one post at a time. It keeps no post: when
-// it has nothing to do at its own, and an item that it has just passed on is for an idle
-// worker of the next crew, it goes there itself, with the item, and leaves its own post to
-// the mate who waits there. Nobody has to be woken for that, and the item stays with the
-// processor that has it in its cache. How many calls each crew makes at once is as before:
-// that is a matter of posts.
+// mate is a goroutine that works in crews, at one post at a time. It does not keep its
+// post. When it has nothing to do there, and an item that it has just passed on is for an
+// idle worker of the next crew, it goes to that worker's post itself, with the item, and
+// leaves its own post to the mate that waits there. That wakes no goroutine, and the item
+// stays with the processor that has it in its cache. How many calls each crew makes at once
+// does not change: posts decide that.
 //
 // A taker that has no post has a mate to itself, for its wake.
 type mate struct {
 	wake chan struct{} // one token each time it waits
 
-	// Written by whoever has it change its post, before it is woken.
+	// Written by the mate that takes its post, before this one is woken.
 	post post
 
-	// next is to be roused for what the mate has passed on, unless it goes there itself. Its
-	// own.
+	// next is to be roused for what the mate has passed on, unless the mate goes there itself.
+	// Used only by the mate.
 	next post
 }
 
@@ -26,14 +26,14 @@ type post interface {
 	// come looks for something to do, with a clock reading or 0, and open begins with it.
 	come(how arrival, now int64) outcome
 	open()
-	// stretch goes on with it, and returns false if there may be more: behind a panic.
+	// stretch goes on with it. It returns false if there may be more: after a panic.
 	stretch() (done bool)
 	// close ends what there was to do, and returns a clock reading, or 0.
 	close() int64
 	// quit gives up the post.
 	quit()
 
-	// take makes m the one who works at the post, and returns who did.
+	// take makes m the mate that works at the post, and returns the one that did.
 	take(m *mate) *mate
 	// rouse wakes the mate of the post.
 	rouse()
@@ -45,7 +45,7 @@ type post interface {
 type arrival uint8
 
 const (
-	free    arrival = iota // it has nothing in hand
+	free    arrival = iota // it has no chunk
 	roused                 // the post has been roused
 	resumed                // a call has ended its goroutine, in the middle of a chunk
 )
@@ -59,11 +59,11 @@ const (
 	over                 // nothing, and there will be none
 )
 
-// start has m work on a goroutine of its own.
+// start makes m work on a goroutine of its own.
 func (m *mate) start(how arrival) { m.post.group().Go(func() { m.run(how) }) }
 
-// run is the life of a mate. What a user's function is called by goes no deeper than it
-// has to: a stack that is a little deeper needs twice the memory.
+// run is the life of a mate. It calls the user's function at the least possible stack
+// depth: a stack that is a little deeper needs twice the memory.
 func (m *mate) run(how arrival) {
 	ended := false
 	defer func() {
@@ -79,7 +79,7 @@ func (m *mate) run(how arrival) {
 			if how != resumed {
 				m.post.open()
 			}
-			for done := false; !done; { // each time goes on behind a panic
+			for done := false; !done; { // goes on after each panic
 				done = m.post.stretch()
 			}
 			now, how = m.post.close(), free
@@ -87,7 +87,7 @@ func (m *mate) run(how arrival) {
 			if m.next == nil {
 				<-m.wake
 			}
-			m.next, how = nil, roused // else swap has seen to the rest
+			m.next, how = nil, roused // otherwise swap has done the rest
 		case over:
 			ended = true
 		}
@@ -96,7 +96,7 @@ func (m *mate) run(how arrival) {
 	m.post.quit()
 }
 
-// pass rouses the post that was kept, if any: the mate has to do where it is.
+// pass rouses the post that was kept, if any, because the mate has work where it is.
 func (m *mate) pass() {
 	if next := m.next; next != nil {
 		m.next = nil
@@ -104,8 +104,9 @@ func (m *mate) pass() {
 	}
 }
 
-// swap is called with the lock of the post of m held, where there is nothing to do. If it
-// has kept another, it goes there, and returns who comes in its place; else itself.
+// swap is called with the lock of m's post held, when there is nothing to do at the post.
+// If m has kept another post, it goes there, and swap returns the mate that comes in its
+// place; otherwise swap returns m.
 func (m *mate) swap() *mate {
 	if m.next == nil {
 		return m

@@ -7,25 +7,25 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Meter gathers what one stage does in a run, for those who watch it. Each goroutine
-// that works for the stage has a [Probe] of it.
+// Meter gathers what one stage does in a run, to be watched. Each goroutine that works
+// for the stage has a [Probe] of it.
 type Meter struct {
 	clock Clock
 
 	// No probe's lock is held together with this one.
 	mu       sync.Mutex
 	probes   []*Probe
-	past     Counts         // of probes that have left
+	past     Counts         // counts of probes that have left
 	times    result.Summary // waits and runs
 	workers  int
 	since    int64 // when workers changed
-	capacity int64 // worker nanoseconds until then
+	capacity int64 // worker-nanoseconds until then
 	depths   []func() (waiting, peak int)
 	note     string
 }
 
-// Counts is what a stage has done: how many items, and what its workers spent their
-// time with, in nanoseconds.
+// Counts is what a stage has done: numbers of items, and the nanoseconds that its workers
+// spent in each mode.
 type Counts struct {
 	In, Out, Errors, Retries, Skipped, Dead uint64
 
@@ -47,18 +47,18 @@ func (c *Counts) add(o *Counts) {
 // Reading is what a meter shows at one instant.
 type Reading struct {
 	Counts
-	Workers       int   // how many there may be
-	Capacity      int64 // nanoseconds that they had to spend so far
+	Workers       int   // how many workers there may be
+	Capacity      int64 // nanoseconds that they had available so far
 	Wait, Run     result.Quantiles
-	Waiting, Peak int    // items in the queues before the stage, now and at most
+	Waiting, Peak int    // items in the queues before the stage: now, and the most so far
 	Done          uint64 // inputs whose call, if any, has ended
 	Note          string
 }
 
-// NewMeter returns a meter of a stage that has no workers yet.
+// NewMeter returns a meter for a stage that has no workers yet.
 func NewMeter(clock Clock) *Meter { return &Meter{clock: clock, since: clock.Now()} }
 
-// Hire says that there may be n more workers from now on, or fewer if it is negative.
+// Hire says that there may be n more workers from now on, or fewer if n is negative.
 func (m *Meter) Hire(n int) {
 	now := m.clock.Now()
 	m.mu.Lock()
@@ -67,21 +67,21 @@ func (m *Meter) Hire(n int) {
 	m.workers, m.since = m.workers+n, now
 }
 
-// Say sets what a reading says in words.
+// Say sets the note of later readings.
 func (m *Meter) Say(note string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.note = note
 }
 
-// Watch adds a queue whose depth is that of the stage.
+// Watch adds a queue whose depth counts for the stage.
 func (m *Meter) Watch(depth func() (waiting, peak int)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.depths = append(m.depths, depth)
 }
 
-// NewProbe adds a worker. Probe.Leave takes it off.
+// NewProbe adds a worker. Probe.Leave removes it.
 func (m *Meter) NewProbe() *Probe {
 	p := &Probe{meter: m}
 	m.mu.Lock()
@@ -105,7 +105,7 @@ func (m *Meter) Read(now int64) Reading {
 		c, idle := p.counts(now)
 		r.add(&c)
 		if r.Done += c.In; !idle && c.In > 0 {
-			r.Done-- // the one at hand
+			r.Done-- // the current one
 		}
 		p.flush()
 	}
@@ -120,10 +120,10 @@ func (m *Meter) Read(now int64) Reading {
 	return r
 }
 
-// Mode is what a worker spends its time with.
+// Mode is what a worker is doing.
 type Mode uint8
 
-// The modes. What is left of a worker's time it has no input.
+// The modes. Idle is the rest of a worker's time, when it has no input.
 const (
 	Idle Mode = iota
 	Busy
@@ -131,8 +131,9 @@ const (
 	Limited // waiting for a limit before a call
 )
 
-// Probe is one worker's part of a [Meter]. Its methods do nothing on a nil one, which
-// is what stages have that nobody watches. One goroutine uses it; Read may look.
+// Probe is one worker's part of a [Meter]. Its methods do nothing on a nil Probe, which
+// is what stages have that are not watched. It is used by one goroutine; Read may look at
+// it.
 type Probe struct {
 	meter *Meter
 
@@ -151,7 +152,7 @@ type sample struct {
 	status    result.Status
 }
 
-// Switch says what the worker does from now on.
+// Switch says what the worker is doing from now on.
 func (p *Probe) Switch(to Mode, now int64) {
 	if p != nil {
 		p.switchTo(to, now)
@@ -165,7 +166,7 @@ func (p *Probe) switchTo(to Mode, now int64) {
 	p.mu.Unlock()
 }
 
-// spendLocked adds the time in the mode at hand to c.
+// spendLocked adds the time in the current mode to c.
 func (p *Probe) spendLocked(c *Counts, now int64) {
 	d := max(now-p.since, 0)
 	switch p.mode {
@@ -215,7 +216,7 @@ func (p *Probe) Note(c Counts) {
 	p.mu.Unlock()
 }
 
-// Ended takes in the times of a call that began at begun and ended at now, for an input
+// Ended records the times of a call that began at begun and ended at now, for an input
 // that came out of the stage before at from.
 func (p *Probe) Ended(from, begun, now int64, err error) {
 	if p == nil {
@@ -235,7 +236,7 @@ func (p *Probe) Ended(from, begun, now int64, err error) {
 	}
 }
 
-// counts returns what the worker has done up to now, what it is at included.
+// counts returns what the worker has done up to now, including what it is doing.
 func (p *Probe) counts(now int64) (c Counts, idle bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -244,7 +245,7 @@ func (p *Probe) counts(now int64) (c Counts, idle bool) {
 	return c, p.mode == Idle
 }
 
-// flush moves what is pending to the meter.
+// flush moves pending samples to the meter.
 func (p *Probe) flush() {
 	p.mu.Lock()
 	pending, n := p.pending, p.used
@@ -257,12 +258,12 @@ func (p *Probe) flush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range pending[:n] {
-		// With a time of day also a call that took no time counts: where clocks are coarse most do not.
+		// With a time of day, even a call that took no time counts: with a coarse clock most take none.
 		m.times.Add(s.status, result.Timing{Queued: someDay, Wait: s.wait, Run: s.run})
 	}
 }
 
-// Leave takes the worker off; what it has done stays counted.
+// Leave removes the worker; what it has done stays counted.
 func (p *Probe) Leave() {
 	if p == nil {
 		return

@@ -2,20 +2,20 @@ package engine
 
 import "sync/atomic"
 
-// Order puts the outputs of an ordered stage back into the order of its inputs
-// before they enter the queue q. It is a window of slots, one an input: what is
-// in flight and what is finished but waits for an earlier one together fill it
-// at most, since the stage's takers get no input beyond it. Whoever holds the
-// lock of q passes on what has become contiguous at the head.
+// Order puts the outputs of an ordered stage back into the order of its inputs before
+// they enter the queue q. It is a window of slots, one for each input. It is full at
+// most with what is in flight and what is finished but waits for an earlier input,
+// since the stage's takers get no input beyond it. Whichever goroutine holds the lock
+// of q passes on what has become contiguous at the head.
 type Order[T any] struct {
 	q *Queue[T]
 
-	// The slots, apart by what they are of, so that what is contiguous moves as one. A
-	// slot's one may be written until its state says so, and after that under q.mu.
+	// The slots, as two slices, so that contiguous outputs move as one. The one of a slot
+	// may be written until the slot's state says so, and after that only under q.mu.
 	ones   []T
 	states []released
 
-	_ [cacheLine]byte // what is above is read for each item, and what is below written often
+	_ [cacheLine]byte // separates what is read for each item from what is written often
 
 	window window
 
@@ -29,7 +29,7 @@ type Order[T any] struct {
 // keptOutputs is how much room for outputs a slot keeps for its next input.
 const keptOutputs = 8
 
-// The states of a slot for the input at hand; see stateOf.
+// The states of a slot for its current input; see kind.
 const (
 	slotOpen    = iota // nothing yet
 	slotOne            // done: its output is one
@@ -41,11 +41,11 @@ const (
 type window struct {
 	size    uint64
 	passed  atomic.Uint64
-	stalled atomic.Bool // a taker found no room since the last reopen
-	reopen  func()      // rouses the takers behind it
+	stalled atomic.Bool // a taker has found no room since the last reopen
+	reopen  func()      // rouses the takers that it holds back
 }
 
-// room is how many items may be taken when taken of them have been.
+// room returns how many items may be taken when taken items have been.
 func (w *window) room(taken uint64) int {
 	if n := int(w.passed.Load() + w.size - taken); n > 0 {
 		return n
@@ -58,10 +58,10 @@ func (w *window) room(taken uint64) int {
 type part struct {
 	seq   uint64
 	wake  chan struct{}
-	waits func(begins bool) // told before waiting and, with false, behind it; may be nil
+	waits func(begins bool) // told before waiting and, with false, after it; may be nil
 }
 
-// maxWindow is the largest window. Its slots are made at once.
+// maxWindow is the largest window. Its slots are allocated at once.
 const maxWindow = 1 << 16
 
 // NewOrder returns the order between the queue in, whose takers it limits to a
@@ -85,27 +85,27 @@ func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out]
 	return o
 }
 
-// place is where the slot of input seq is.
+// place returns where the slot of input seq is.
 func (o *Order[T]) place(seq uint64) int { return int(seq) & (len(o.states) - 1) }
 
-// mark is the state kind of the slot of input seq. It says for which lap of the window it
-// is, so that nobody has to open a slot again for the next one.
+// mark returns the value of state kind for the slot of input seq. It includes the lap
+// of the window, so that a slot need not be opened again for the next lap.
 func (o *Order[T]) mark(seq uint64, kind uint32) uint32 {
 	return uint32(seq/uint64(len(o.states)))<<2 | kind
 }
 
-// kind is in which of the states the slot of input seq is.
+// kind returns the state of the slot of input seq.
 func (o *Order[T]) kind(seq uint64) uint32 {
 	if kind := o.states[o.place(seq)].Load() ^ o.mark(seq, 0); kind <= slotDone {
 		return kind
 	}
-	return slotOpen // what is there is of the lap before
+	return slotOpen // what is there belongs to the lap before
 }
 
-// Place is where the one output of input seq goes with Lay.
+// Place returns where the only output of input seq goes with Lay.
 func (o *Order[T]) Place(seq uint64) *T { return &o.ones[o.place(seq)] }
 
-// Lay says that the one output of input seq is in its Place. As with [Outbox.Lay] the
+// Lay says that the only output of input seq is in its Place. As with [Outbox.Lay], the
 // caller makes an atomic change after it, and then calls Look.
 func (o *Order[T]) Lay(seq uint64) { o.states[o.place(seq)].Release(o.mark(seq, slotOne)) }
 
@@ -116,10 +116,10 @@ func (o *Order[T]) Look() {
 	}
 }
 
-// PutPart adds an output to those of input seq, of which more may come until
-// Finish. Outputs that cannot be passed on yet are kept; once they are many, it
-// waits until all earlier inputs are through, and reports that it did. p is the
-// caller's own, with a wake channel that holds one token.
+// PutPart adds an output to those of input seq, of which more may come until Finish.
+// Outputs that cannot be passed on yet are kept; once there are many, PutPart waits
+// until all earlier inputs are through, and reports that it did. p belongs to the
+// caller and has a wake channel that holds one token.
 func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 	q, at := o.q, o.place(seq)
 	q.mu.Lock()
@@ -147,13 +147,14 @@ func (o *Order[T]) PutPart(p *part, seq uint64, v *T) (waited bool) {
 	return waited
 }
 
-// Finish says that input seq has no outputs beyond those of PutPart. It is as Lay.
+// Finish says that input seq has no outputs beyond those of PutPart. It is published
+// like Lay.
 func (o *Order[T]) Finish(seq uint64) { o.states[o.place(seq)].Release(o.mark(seq, slotDone)) }
 
 // Flush passes on what is contiguous at the head, as far as there is room.
 func (o *Order[T]) Flush() { o.flush(nil) }
 
-// flush is Flush for a mate, as that of an Outbox is.
+// flush is Flush for a mate, like that of an Outbox.
 func (o *Order[T]) flush(m *mate) {
 	q := o.q
 	q.mu.Lock()
@@ -185,8 +186,8 @@ func (o *Order[T]) releaseLocked() {
 	}
 }
 
-// releaseOnesLocked passes on the slots from the head that have one output each, as far as
-// they lie side by side.
+// releaseOnesLocked passes on the slots from the head that have one output each, as far
+// as they are side by side.
 func (o *Order[T]) releaseOnesLocked() {
 	q, at := o.q, o.place(o.head)
 	n, most := 1, min(q.limit-q.items.size, len(o.states)-at)
@@ -201,8 +202,8 @@ func (o *Order[T]) releaseOnesLocked() {
 	o.head += uint64(n)
 }
 
-// releaseManyLocked passes on what the slot at the head has got so far, and reports
-// whether that was all of it. done says that no more will come.
+// releaseManyLocked passes on what the slot at the head has so far, and reports whether
+// that was all of it. done says that no more will come.
 func (o *Order[T]) releaseManyLocked(done bool) bool {
 	if o.many == nil {
 		return done
@@ -210,7 +211,7 @@ func (o *Order[T]) releaseManyLocked(done bool) bool {
 	q, many := o.q, &o.many[o.place(o.head)]
 	n := min(q.limit-q.items.size, len(*many))
 	if q.void.Load() {
-		n = len(*many) // what vanishes needs no room, and nobody comes again for the rest
+		n = len(*many) // what vanishes needs no room, and this is not called again for the rest
 	}
 	q.admitLocked((*many)[:n])
 	left := copy(*many, (*many)[n:])
@@ -225,8 +226,8 @@ func (o *Order[T]) releaseManyLocked(done bool) bool {
 	return true
 }
 
-// movedLocked returns what has to be woken since the head went on: the takers
-// behind the window, and a call that has become the head.
+// movedLocked returns what is to be woken because the head has moved: the takers that
+// the window holds back, and a call that has become the head.
 func (o *Order[T]) movedLocked() (w *window, p *part) {
 	if o.moved && o.window.stalled.Load() {
 		o.window.stalled.Store(false)

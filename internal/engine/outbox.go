@@ -1,15 +1,15 @@
 package engine
 
-// Outbox is one producer's end of a [Queue]. It holds items back so that many
-// go in under one lock, yet holds none from a taker that has nothing to do:
-// what is published can be fetched by the queue while the producer is busy
-// elsewhere. One goroutine at a time uses an outbox.
+// Outbox is one producer's end of a [Queue]. It holds items back so that many go in
+// under one lock, but keeps none from an idle taker: the queue can fetch what is
+// published while the producer is busy elsewhere. One goroutine at a time uses an
+// outbox.
 type Outbox[T any] struct {
 	q    *Queue[T]
 	buf  []T
 	used int // the owner's own count of what is in buf
 
-	// published is used, for those who hold q.mu: buf[taken:published] is ready.
+	// published is used as seen by holders of q.mu: buf[taken:published] is ready.
 	published released
 
 	_ [cacheLine]byte
@@ -18,22 +18,22 @@ type Outbox[T any] struct {
 	taken   int        // passed on already
 	before  *Outbox[T] // in a line
 	next    *Outbox[T]
-	served  bool // it does not wait any more
+	served  bool // it no longer waits
 	refused bool // the queue was closed while this waited
 
 	wake chan struct{} // one token each time it waits
 
-	// Waits, if set, is told before waiting for room, and, with false, behind it.
+	// Waits, if set, is told before waiting for room and, with false, after it.
 	Waits func(begins bool)
 
-	// single says that this is a Put that waits, and entry what becomes of it if it
-	// does not go into the ring.
+	// single says that this is a Put that waits. entry, if set, goes into the lane
+	// instead of the ring.
 	single bool
 	entry  *Entry[T]
 }
 
-// firstOutbox is how many items a new outbox holds back. It doubles each time
-// it fills, up to a chunk or the queue's own limit.
+// firstOutbox is how many items a new outbox holds back. The number doubles each time
+// the outbox fills, up to a chunk or the queue's own limit.
 const firstOutbox = 4
 
 // NewOutbox adds a producer to the queue.
@@ -49,10 +49,10 @@ func (q *Queue[T]) NewOutbox() *Outbox[T] {
 	return b
 }
 
-// Put hands on one item, at once if a taker is idle, else together with those
-// after it. It reports whether it had to wait for room: then time has passed.
+// Put passes on one item: at once if a taker is idle, otherwise together with later
+// ones. It reports whether it had to wait for room: then time has passed.
 //
-// It copies v: the pointer spares a copy for each call on the way.
+// It copies v: the pointer saves a copy for each call on the way.
 func (b *Outbox[T]) Put(v *T) (waited bool) {
 	b.buf[b.used] = *v
 	b.used++
@@ -66,12 +66,12 @@ func (b *Outbox[T]) Put(v *T) (waited bool) {
 	return false
 }
 
-// Place is where the next item goes with Lay: the owner fills it there.
+// Place returns where the next item goes with Lay: the owner fills it in there.
 func (b *Outbox[T]) Place() *T { return &b.buf[b.used] }
 
-// Lay is Put of what is in Place, for an owner that then makes an atomic change, calls
-// Look, and does nothing between the three that takes time: its change publishes the
-// item, and together they cost half of what Put does.
+// Lay is Put of what is in Place, for an owner that then makes an atomic change and
+// calls Look, with nothing in between that takes time: the change publishes the item,
+// and together they cost half of what Put does.
 func (b *Outbox[T]) Lay() (waited bool) {
 	b.used++
 	if b.used == len(b.buf) {
@@ -81,14 +81,14 @@ func (b *Outbox[T]) Lay() (waited bool) {
 	return false
 }
 
-// Look hands on what was laid if a taker is idle.
+// Look passes on what was laid if a taker is idle.
 func (b *Outbox[T]) Look() (waited bool) { return b.q.hungry.Load() && b.Flush() }
 
-// Flush hands on all that is held back, and waits for room if it has to.
+// Flush passes on all that is held back, and waits for room if it has to.
 func (b *Outbox[T]) Flush() (waited bool) { return b.flush(nil) }
 
-// flush is Flush for a mate that has nothing else in hand, and may itself go where somebody
-// is roused.
+// flush is Flush for a mate that has nothing else to do, and may itself go to the taker
+// that is roused.
 func (b *Outbox[T]) flush(m *mate) (waited bool) {
 	if b.used == 0 {
 		return false

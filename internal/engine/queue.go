@@ -12,81 +12,81 @@ import (
 // docs/adr/0004-one-engine.md.
 const MaxChunk = 64
 
-// What a put says when the item did not go in.
+// Errors returned by a put whose item did not go in.
 var (
 	ErrFull   = errors.New("queue full")
 	ErrClosed = errors.New("queue closed")
 )
 
-// cacheLine is what two processors pass back and forth at least when one of them
-// writes what the other one reads.
+// cacheLine is the smallest unit that processors exchange when one of them writes what
+// another reads.
 const cacheLine = 64
 
-// Queue is a bounded first-in-first-out hand-off between any number of
-// producers and takers. See the package comment for how it works.
+// Queue is a bounded first-in-first-out hand-off between any number of producers and
+// takers. See the package comment for how it works.
 //
-// Producers are an [Outbox] each (or call [Queue.Put]), takers a [Taker] each.
-// Make one with [NewQueue]; it must not be copied.
+// Each producer has an [Outbox] (or calls [Queue.Put]), and each consumer a [Taker].
+// Create a Queue with [NewQueue]; it must not be copied.
 //
-// mu guards all fields below it and, of every taker and outbox of this queue,
-// the fields that say so. It is held for memory moves only: no user code, no
-// channel operation and no other lock happens under it. Every step under mu
-// ends in unlock, which does outside what the step has found to be done.
+// mu guards all fields below it and those fields of the queue's takers and outboxes
+// that say so. It is held for memory moves only: no user code, no channel operation and
+// no other lock happens under it. Every step under mu ends in unlock, which then does,
+// without mu, what the step has found to be done.
 type Queue[T any] struct {
 	// The fields up to limit may be set before the queue is used, and are called
 	// under mu.
 
-	// Dead says of an item that nobody wants it any more. Who makes an item so
+	// Dead reports whether an item is no longer wanted. The caller that makes an item so
 	// calls [Queue.Bury].
 	Dead func(T) bool
-	// Admitted is told of an item that has gone in by Put, Enter or the like, and
-	// whether it had to wait for room.
+	// Admitted is told of an item that has gone in by Put, Enter or the like, and whether
+	// the item had to wait for room.
 	Admitted func(v T, waited bool)
-	// Age is the clock reading from which an item counts beside entries of the lane,
-	// and Older tells two with the same one apart.
+	// Age is the clock reading that ranks an item against the entries of the lane, and
+	// Older decides between two with the same reading.
 	Age   func(T) int64
 	Older func(a, b T) bool
 
 	limit int
 	clock Clock
 
-	// hungry says: a taker is idle, nobody is on the way, and every outbox has
-	// been looked into since. Who publishes an item and then reads it true has
-	// to flush. Written under mu.
+	// hungry means that a taker is idle, no taker is on the way, and every outbox has been
+	// looked into since. A producer that publishes an item and then reads it as true must
+	// flush. Written under mu.
 	hungry atomic.Bool
 
-	_  [cacheLine]byte // what every put reads is not what every step writes
+	_  [cacheLine]byte // separates what every put reads from what every step writes
 	mu sync.Mutex
 
 	items    ring[T]
 	taken    uint64 // items that left the ring: the sequence number of its head
-	accepted uint64 // items that went in, by whichever way
+	accepted uint64 // items that went in, in any way
 	closed   bool
 	held     bool // nothing is to be taken for now
 
-	// lane has the items that do not simply go first in, first out; nil until
-	// there is one. alarm is set to the time at which the next of them is due.
+	// lane has the items that do not simply go first in, first out; it is nil until there
+	// is one. alarm is set to the time at which the next of them is due.
 	lane     *lane[T]
 	aging    int64
 	capacity int64
 	alarm    *time.Timer
 	alarmAt  int64 // 0: not set
 
-	// Takers. At most one of them is on the way at any time; who arrives and
-	// leaves something behind sends the next.
-	idle     *Taker[T] // a stack: the last to park is the first to be roused
+	// Takers. At most one of them is on the way at any time; one that arrives and leaves
+	// something behind sends the next.
+	idle     *Taker[T] // a stack: the taker that parked last is roused first
 	onTheWay bool
 	loaded   []*Taker[T]      // those that took more than one item and have not come back
 	spare    int              // takers that could still be started
 	leaving  int              // takers that are to end although there may be work
 	start    func() *Taker[T] // makes one of the spare ones; called under mu
-	drained  func()           // called, without mu, when the closed queue was emptied by other than a taker
+	drained  func()           // called, without mu, when the closed queue was emptied by something other than a taker
 
 	// Producers.
 	boxes   []*Outbox[T]
-	blocked line[T]     // those that wait for room, in the order in which they came
+	blocked line[T]     // those that wait for room, in order of arrival
 	orders  []*Order[T] // of the ordered stages that feed the queue
-	turn    int         // who is given room first; see refillLocked
+	turn    int         // which of them is given room first; see refillLocked
 
 	// window is set when the stage that takes from this queue is ordered: item
 	// number n may be taken once number n-window.size has been passed on.
@@ -95,7 +95,7 @@ type Queue[T any] struct {
 	dead int // items that may have died since the last look
 	peak int // the most items that were in the ring
 
-	// void says that nobody takes any more: what is put vanishes. Written under mu.
+	// void says that nothing is taken any more: what is put vanishes. Written under mu.
 	void atomic.Bool
 
 	// served is what unlock still has to wake: producers whose items went in.
@@ -107,8 +107,8 @@ func NewQueue[T any](clock Clock, limit int) *Queue[T] {
 	return &Queue[T]{limit: limit, clock: clock}
 }
 
-// Put adds one item and waits while the queue is full, until ctx ends or the
-// queue is closed. Callers that wait are served in the order in which they came.
+// Put adds one item, and waits while the queue is full, until ctx ends or the queue is
+// closed. Waiting callers are served in order of arrival.
 func (q *Queue[T]) Put(ctx context.Context, v T) error { return q.put(ctx, v, nil) }
 
 // Enter is Put for an item that does not simply go first in, first out.
@@ -144,7 +144,7 @@ func (q *Queue[T]) put(ctx context.Context, v T, e *Entry[T]) error {
 	return nil
 }
 
-// TryPut adds one item or says at once why not: ErrFull or ErrClosed.
+// TryPut adds one item, or returns at once why it cannot: ErrFull or ErrClosed.
 func (q *Queue[T]) TryPut(v T) error { return q.tryPut(v, nil) }
 
 // TryEnter is TryPut for an item that does not simply go first in, first out.
@@ -159,8 +159,8 @@ func (q *Queue[T]) tryPut(v T, e *Entry[T]) error {
 	return q.putLocked(v, e)
 }
 
-// Replace adds one item, which is e's if that is not nil. If the queue is full it
-// takes out the oldest one for it and returns that. The error is nil or ErrClosed.
+// Replace adds one item, which is e's if e is not nil. If the queue is full, it takes
+// out the oldest item to make room and returns it. The error is nil or ErrClosed.
 func (q *Queue[T]) Replace(v T, e *Entry[T]) (dropped T, full bool, err error) {
 	q.mu.Lock()
 	if full = !q.closed && q.fullLocked(); full {
@@ -204,7 +204,7 @@ func (q *Queue[T]) putLocked(v T, e *Entry[T]) error {
 	return nil
 }
 
-// sizeLocked is how many items are in the queue.
+// sizeLocked returns how many items are in the queue.
 func (q *Queue[T]) sizeLocked() int {
 	if q.lane == nil {
 		return q.items.size
@@ -212,13 +212,13 @@ func (q *Queue[T]) sizeLocked() int {
 	return q.items.size + q.lane.size
 }
 
-// roomLocked is how many more may go in.
+// roomLocked returns how many more items may go in.
 func (q *Queue[T]) roomLocked() int { return q.limit - q.sizeLocked() }
 
-// overLocked reports whether there is nothing in the queue and never will be.
+// overLocked reports whether the queue is empty and will stay so.
 func (q *Queue[T]) overLocked() bool { return q.closed && q.sizeLocked() == 0 }
 
-// fullLocked reports whether there is no room, also after dead items are gone.
+// fullLocked reports whether there is no room, even after removing dead items.
 func (q *Queue[T]) fullLocked() bool {
 	if q.roomLocked() > 0 {
 		return false
@@ -230,8 +230,8 @@ func (q *Queue[T]) fullLocked() bool {
 	return q.roomLocked() <= 0
 }
 
-// Bury says that an item which was put has died: it leaves its place to others at
-// the latest when there is no other.
+// Bury says that an item in the queue has died. Its place becomes free at the latest
+// when there is no other room.
 func (q *Queue[T]) Bury() {
 	q.mu.Lock()
 	q.dead++
@@ -243,16 +243,16 @@ func (q *Queue[T]) Bury() {
 	q.unlock(q.balanceLocked(left))
 }
 
-// Hold says whether takers are to be given nothing for now.
+// Hold sets whether takers get nothing for now.
 func (q *Queue[T]) Hold(held bool) {
 	q.mu.Lock()
 	q.held = held
 	q.unlock(q.balanceLocked(q.openLocked() || q.loosenedLocked()))
 }
 
-// Close ends the intake: a Put that waits or comes later gets ErrClosed, and
-// takers end once nothing is left. Outboxes must have been flushed before.
-// Closing again does nothing.
+// Close ends the intake: a Put that waits or comes later gets ErrClosed, and takers end
+// once nothing is left. Outboxes must have been flushed before. Closing again does
+// nothing.
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	q.closed = true
@@ -265,7 +265,7 @@ func (q *Queue[T]) Close() {
 	idle.rouseAll()
 }
 
-// Depth returns how many items wait in the ring, and how many were in it at most.
+// Depth returns how many items wait in the ring, and the most that were in it.
 func (q *Queue[T]) Depth() (waiting, peak int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -279,9 +279,9 @@ func (q *Queue[T]) Counts() (waiting int, accepted uint64) {
 	return q.sizeLocked(), q.accepted
 }
 
-// unlock ends a step under mu and then wakes whom the step has found: the
-// taker t, which may be nil, producers whose items went in, and, behind a
-// window that has moved, the stage before.
+// unlock ends a step under mu and then wakes what the step has found: the taker t,
+// which may be nil, producers whose items went in, and what waits in the stages before
+// for a window that has moved.
 func (q *Queue[T]) unlock(t *Taker[T]) { q.unlockBy(nil, t) }
 
 // unlockBy is unlock for a mate that may itself do what the taker is roused for.
@@ -323,12 +323,12 @@ func wakeBehind(moved *window, part *part) {
 	}
 }
 
-// balanceLocked ends every step that could leave work and idle takers side by
-// side. It returns the taker to rouse once mu is released, or nil. left says
-// that something can be taken, from the ring or from another taker's chunk.
+// balanceLocked ends every step that could leave work and idle takers side by side. It
+// returns the taker to rouse once mu is released, or nil. left says that something can
+// be taken, from the ring or from another taker's chunk.
 func (q *Queue[T]) balanceLocked(left bool) *Taker[T] {
 	if q.onTheWay {
-		return nil // who is on the way looks for itself
+		return nil // the one on the way will look itself
 	}
 	if q.idle == nil && q.spare == 0 {
 		q.setHungryLocked(false)
@@ -338,7 +338,7 @@ func (q *Queue[T]) balanceLocked(left bool) *Taker[T] {
 		if q.hungry.Load() {
 			return nil
 		}
-		// First the flag, then the look: a producer does it the other way
+		// First set the flag, then look: a producer does it the other way
 		// round, so one of the two sees the other.
 		q.hungry.Store(true)
 		if !q.collectLocked() {
@@ -346,7 +346,7 @@ func (q *Queue[T]) balanceLocked(left bool) *Taker[T] {
 		}
 	}
 	if q.held || len(q.loaded) == 0 && !q.openLocked() {
-		return nil // behind a full window, which rouses when it moves
+		return nil // held back by a full window, which rouses when it moves
 	}
 	t := q.idle
 	if t == nil {
@@ -363,8 +363,8 @@ func (q *Queue[T]) balanceLocked(left bool) *Taker[T] {
 	return t
 }
 
-// handLocked gives t, which was idle, the only item there is, and reports whether it did:
-// then t need not come for it, and nobody is on the way.
+// handLocked gives the only item in the queue to t, which was idle, and reports whether
+// it did: then t need not come for it, and no taker is on the way.
 func (q *Queue[T]) handLocked(t *Taker[T]) bool {
 	if q.items.size != 1 || !q.plainLocked() || !t.takeLocked(1) {
 		return false
@@ -373,8 +373,8 @@ func (q *Queue[T]) handLocked(t *Taker[T]) bool {
 	return true
 }
 
-// handOverLocked is handLocked for the only item in b, which does not go through the ring.
-// It returns the taker that has it, nil if there is none.
+// handOverLocked is handLocked for the only item in b, which does not go through the
+// ring. It returns the taker that has it, or nil if there is none.
 func (q *Queue[T]) handOverLocked(b *Outbox[T]) *Taker[T] {
 	t := q.idle
 	if t == nil || q.onTheWay || b.taken > 0 || q.sizeLocked() > 0 || q.Admitted != nil || q.void.Load() {
@@ -399,10 +399,11 @@ func (q *Queue[T]) handOverLocked(b *Outbox[T]) *Taker[T] {
 	return t
 }
 
-// plainLocked reports whether an idle taker that was taken off the stack may be handed an
-// item with nothing else to be done: nobody waits for the room that it leaves, and the
-// takers that stay behind are hungry as before, which they may be if somebody has looked
-// into the outboxes since they became it; what was published later is flushed by who did so.
+// plainLocked reports whether an idle taker that was taken off the stack may be handed
+// an item with nothing else to do: no producer waits for the room that it leaves, and
+// the takers that stay behind are as hungry as before. They may be hungry if the
+// outboxes have been looked into since they became idle; what was published later is
+// flushed by its producer.
 func (q *Queue[T]) plainLocked() bool {
 	if q.closed || q.held || q.lane != nil || q.blocked.first != nil || len(q.orders) > 0 {
 		return false
@@ -434,8 +435,8 @@ func (q *Queue[T]) openLocked() bool {
 	return q.lane != nil && q.lane.best() != nil
 }
 
-// collectLocked moves what producers hold back into the ring, as far as there
-// is room, and reports whether anything came.
+// collectLocked moves what producers hold back into the ring, as far as there is room,
+// and reports whether anything came in.
 func (q *Queue[T]) collectLocked() bool {
 	before := q.items.size
 	for _, b := range q.boxes {
@@ -447,10 +448,11 @@ func (q *Queue[T]) collectLocked() bool {
 	return q.items.size > before
 }
 
-// refillLocked gives the room that a take has made to those that wait for it. Where
-// ordered stages feed the queue beside other producers, they take turns: whoever
-// always went first could take all of it. The turn is of the one behind who had it last
-// and used it: so nobody has that of a stage that has nothing besides its own.
+// refillLocked gives the room that a take has made to those that wait for it. If
+// ordered stages feed the queue besides other producers, they take turns; otherwise the
+// one that always went first could take all of the room. The first one that puts
+// something in uses the turn, and the next turn belongs to the one after it. So none
+// gets the turn of a stage that has nothing in addition to its own.
 func (q *Queue[T]) refillLocked() {
 	n := len(q.orders)
 	if n == 0 {
@@ -480,14 +482,14 @@ func (q *Queue[T]) refillBlockedLocked() {
 	}
 }
 
-// serveLocked has the first of those that wait for room woken.
+// serveLocked marks the first of those that wait for room to be woken.
 func (q *Queue[T]) serveLocked() {
 	b := q.blocked.pop()
 	b.served = true
 	q.served.add(b)
 }
 
-// dismissLocked empties the stack of idle takers, so that each looks again
+// dismissLocked empties the stack of idle takers, so that each of them checks again
 // whether it is needed. It returns the stack.
 func (q *Queue[T]) dismissLocked() *Taker[T] {
 	idle := q.idle
@@ -508,7 +510,7 @@ func (q *Queue[T]) unparkLocked(t *Taker[T]) {
 	}
 }
 
-// line is a first-in-first-out list of outboxes; each is in one at most.
+// line is a first-in-first-out list of outboxes; each is in at most one.
 type line[T any] struct{ first, last *Outbox[T] }
 
 func (l *line[T]) add(b *Outbox[T]) {

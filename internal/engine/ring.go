@@ -1,15 +1,15 @@
 package engine
 
-// ring is a first-in-first-out buffer that grows by doubling up to what its
-// user puts in. It does not lock, and forgets what was taken from it.
+// ring is a first-in-first-out buffer that grows by doubling as items are put in. It
+// does not lock, and forgets what was taken from it.
 type ring[T any] struct {
 	buf  []T // length zero or a power of two
 	head int // place of the oldest item
 	size int
 }
 
-// smallestRing is what a ring holds when it holds anything. A queue that is
-// declared large but used little stays small.
+// smallestRing is the smallest non-empty size of a ring. A queue with a high limit that
+// is used little stays small.
 const smallestRing = 16
 
 func (r *ring[T]) push(v T) {
@@ -30,7 +30,7 @@ func (r *ring[T]) pushAll(vs []T) {
 	r.size += len(vs)
 }
 
-// pushFront puts vs back in front of all others.
+// pushFront puts vs back in front of all other items.
 func (r *ring[T]) pushFront(vs []T) {
 	if r.size+len(vs) > len(r.buf) {
 		r.grow(r.size + len(vs))
@@ -41,14 +41,14 @@ func (r *ring[T]) pushFront(vs []T) {
 	r.size += len(vs)
 }
 
-// at is the item behind i others; there must be one.
+// at returns the item with i others before it; there must be one.
 func (r *ring[T]) at(i int) T { return r.buf[(r.head+i)&(len(r.buf)-1)] }
 
-// first is the oldest item; there must be one.
+// first returns the oldest item; there must be one.
 func (r *ring[T]) first() T { return r.at(0) }
 
-// shift moves the oldest items into dst, as many as fit it, and says how many.
-// The places they leave are cleared, so that the ring keeps nothing alive.
+// shift moves the oldest items into dst, as many as fit, and returns how many. It
+// clears the places that they leave, so that the ring keeps nothing alive.
 func (r *ring[T]) shift(dst []T) int {
 	n := min(len(dst), r.size)
 	first := r.buf[r.head:min(r.head+n, len(r.buf))]
@@ -67,7 +67,7 @@ func (r *ring[T]) shift(dst []T) int {
 	return n
 }
 
-// remove takes out the items that are dead. The others keep their order.
+// remove takes out dead items. The others keep their order.
 func (r *ring[T]) remove(dead func(T) bool) {
 	mask, kept := len(r.buf)-1, 0
 	for i := range r.size {

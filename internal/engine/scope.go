@@ -10,35 +10,35 @@ import (
 // errSettled is the cause of the context of a run that is over, or was left.
 var errSettled = fmt.Errorf("run is over: %w", context.Canceled)
 
-// Scope is one run, or the part of a run before a step that ends early: what is
-// canceled together, and what becomes of errors.
+// Scope is one run, or the part of a run before a step that ends early. It is what is
+// canceled together, and decides what becomes of errors.
 type Scope struct {
 	// Ctx is what calls get. It ends with the scope.
 	Ctx   context.Context //nolint:containedctx // a scope is a context with a verdict
 	Clock Clock
-	// Timed says that somebody will look at the timing of the items.
+	// Timed says that the timing of the items will be used.
 	Timed bool
-	// Keep says that a failed item is an output like any other. Without it the
-	// first failure stops the run and is its error.
+	// Keep says that a failed item is an output like any other. Without it, the first
+	// failure stops the run and is its error.
 	Keep bool
 	// Group counts the goroutines of the run.
 	Group *sync.WaitGroup
 
 	cancel  context.CancelCauseFunc
 	parent  *Scope
-	discard atomic.Bool // what is under way is no longer wanted
+	discard atomic.Bool // the results of what is under way are no longer wanted
 	cut     atomic.Bool // something was left out because the scope had ended
 
 	mu   sync.Mutex
 	err  error      // the first failure
-	last []lastWord // failures of sources, if failures are kept
+	last []lastWord // failures of sources, if Keep is set
 }
 
 // NewScope starts a run under ctx.
 func NewScope(ctx context.Context, keep bool) *Scope {
 	s := &Scope{Clock: NewClock(), Timed: keep, Keep: keep, Group: new(sync.WaitGroup)}
 	s.Ctx, s.cancel = context.WithCancelCause(ctx)
-	s.Group.Add(1) // held by the terminal, so that the count never touches zero in between
+	s.Group.Add(1) // held by the terminal, so that the count does not reach zero before the end
 	return s
 }
 
@@ -52,15 +52,15 @@ func (s *Scope) Child() *Scope {
 // Live reports whether new calls may start.
 func (s *Scope) Live() bool { return s.Ctx.Err() == nil }
 
-// Stop ends the scope because nobody wants more of it. What is under way is
-// dropped, and no error comes of it.
+// Stop ends the scope because no more of it is wanted. What is under way is dropped,
+// without an error.
 func (s *Scope) Stop() {
 	s.discard.Store(true)
 	s.cancel(errSettled)
 }
 
-// Fail ends the run with err, unless it has ended before: then what fails is a
-// consequence of the end, not its cause, but the run is not complete.
+// Fail ends the run with err, unless it has already ended. In that case the failure is
+// a consequence of the end, not its cause, but the run is not complete.
 func (s *Scope) Fail(err error) {
 	if s.Discarded() {
 		return
@@ -77,15 +77,15 @@ func (s *Scope) Fail(err error) {
 	}
 	root.mu.Unlock()
 	if !first {
-		s.Cut() // the end came a moment before
+		s.Cut() // the run ended a moment before
 		return
 	}
 	root.discard.Store(true)
 	root.cancel(err)
 }
 
-// FailLast notes the failure of a source in a run that keeps failures: the last
-// thing to be told, behind what the source has given. It is an item by itself.
+// FailLast records the failure of a source in a run that keeps failures. It is reported
+// last, after everything that the source has given, as an item by itself.
 func (s *Scope) FailLast(index int, err error) {
 	if s.Discarded() {
 		return
@@ -102,8 +102,8 @@ type lastWord struct {
 	item  Item[struct{}]
 }
 
-// Last returns the failures of the sources, but for those of which nobody wanted
-// more in the end. The run must have settled.
+// Last returns the failures of the sources, except those whose scope was discarded in
+// the end. The run must have settled.
 func (s *Scope) Last() []Item[struct{}] {
 	var wanted []Item[struct{}]
 	for _, w := range s.last {
@@ -121,7 +121,7 @@ func (s *Scope) root() *Scope {
 	return s
 }
 
-// Discarded reports whether nobody wants what the scope gives.
+// Discarded reports whether the outputs of the scope are no longer wanted.
 func (s *Scope) Discarded() bool {
 	for at := s; at != nil; at = at.parent {
 		if at.discard.Load() {
@@ -131,8 +131,9 @@ func (s *Scope) Discarded() bool {
 	return false
 }
 
-// Drops reports whether items that find the scope ended vanish; else each of
-// them becomes a canceled output. It notes that the run is not complete.
+// Drops reports whether items that find the scope ended vanish; otherwise each of them
+// becomes a canceled output. It records that the run is not complete, unless the scope
+// was discarded.
 func (s *Scope) Drops() bool {
 	if s.Discarded() {
 		return true
@@ -141,7 +142,7 @@ func (s *Scope) Drops() bool {
 	return !s.Keep
 }
 
-// Cut notes that something was left out because the scope had ended, unless it was
+// Cut records that something was left out because the scope had ended, unless it was
 // not wanted anyway.
 func (s *Scope) Cut() {
 	if !s.Discarded() {
@@ -149,8 +150,9 @@ func (s *Scope) Cut() {
 	}
 }
 
-// Settle waits for every goroutine of the run and returns its error: the first
-// failure, or, if its context ended before it was complete, that one's cause.
+// Settle waits for every goroutine of the run and returns the run's error: the first
+// failure or, if the run's context ended before the run was complete, the cause of
+// that.
 func (s *Scope) Settle() error {
 	s.Group.Done()
 	s.Group.Wait()
@@ -164,5 +166,5 @@ func (s *Scope) Settle() error {
 	return err
 }
 
-// Release ends a child scope that is through.
+// Release ends a child scope that is finished.
 func (s *Scope) Release() { s.cancel(errSettled) }

@@ -6,62 +6,62 @@ import (
 	"iter"
 )
 
-// Func makes one output of one input.
+// Func computes one output from one input.
 type Func[In, Out any] func(context.Context, In) (Out, error)
 
-// FlatFunc makes a sequence of outputs of one input.
+// FlatFunc computes a sequence of outputs from one input.
 type FlatFunc[In, Out any] func(context.Context, In) (iter.Seq[Out], error)
 
 // Slot is the right to make one call at a time, and the worker that makes it.
 type Slot interface {
 	Worker() int
-	// Recalled says that the slot is to be given back before the next call.
+	// Recalled reports whether the slot is to be given back before the next call.
 	Recalled() bool
 }
 
 // Places is where a stage gets the slots for its calls.
 type Places interface {
 	Acquire(ctx context.Context) (Slot, error)
-	// Release gives a slot back. It reports whether it was asked for: then the context
-	// that its calls had is not used again.
+	// Release gives a slot back. It reports whether the slot was asked for: then the
+	// context of its calls must not be used again.
 	Release(slot Slot) (asked bool)
 }
 
-// ErrSkip is what a Func of our own returns for an input that has no output.
+// ErrSkip is returned by an internal Func for an input that has no output.
 var ErrSkip = errors.New("no output")
 
-// Stage is a crew that calls a user's function on each item of a queue and
-// passes the outputs on to the next one.
+// Stage is a crew that calls a user's function on each item of a queue and passes the
+// outputs on to the next queue.
 type Stage[In, Out any] struct {
 	Scope   *Scope
 	Workers int
-	Window  int // bounds an ordered stage: inputs in flight and finished; 0: unordered
+	Window  int // bounds an ordered stage: inputs in flight or finished; 0: unordered
 
-	// Exactly one of them is set.
+	// Exactly one of the two is set.
 	Map  Func[In, Out]
 	Flat FlatFunc[In, Out]
 
-	// Wrap says more of an error than the function does; nil leaves it as it is.
+	// Wrap, if set, adds to an error of the function.
 	Wrap func(index int, err error) error
-	// Before, if set, is waited for ahead of each call.
+	// Before, if set, is called before the first call for an item, and may wait.
 	Before func(context.Context) error
 	// Again, if set, makes the calls for an input, one or more, and counts them.
 	Again func(ctx context.Context, calls *int32, call func() error) error
 	// Lost, if set, decides what becomes of an input that has failed with err, which is
-	// not wrapped; failed has all but the value. It may run the user's code.
+	// not wrapped; failed has everything but the value. It may run the user's code.
 	Lost func(in In, failed *Item[Out], err error) Fate
 	// Meter, if set, gathers what the stage does.
 	Meter *Meter
-	// Slots, if set, are shared with others: each chunk needs one. Bind makes
-	// the context of a worker's calls, and what tells it of its slot.
+	// Slots, if set, are shared with others: each chunk needs one. Bind makes the context
+	// of a worker's calls, and the function that records the worker's slot in it.
 	Slots Places
 	Bind  func(context.Context) (context.Context, func(Slot))
-	// Calls, if set, tells how many calls Map has made for its last input.
+	// Calls, if set, returns how many calls Map has made for its last input.
 	Calls func(context.Context) int32
 }
 
-// Run puts the stage between two queues. It returns the crew, to be closed when
-// all inputs are in; out is closed by closeOut when all outputs are.
+// Run puts the stage between two queues. It returns the crew, which the caller must
+// close when all inputs are in; closeOut is called to close out when all outputs are.
 func (s *Stage[In, Out]) Run(in *Queue[Item[In]], out *Queue[Item[Out]], closeOut func()) *Crew[Item[In]] {
 	var order *Order[Item[Out]]
 	if s.Window > 0 {
@@ -94,22 +94,22 @@ type worker[In, Out any] struct {
 	bind  func(Slot)
 
 	probe *Probe
-	mate  *mate // who works, while there is a chunk
+	mate  *mate // the one that works, while there is a chunk
 
 	calling bool  // the function runs
-	calls   int32 // made for the item at hand, with Again
+	calls   int32 // made for the current item, with Again
 	judging bool  // Lost runs
-	judged  bool  // and ended its goroutine, but the item is resolved
+	judged  bool  // Lost has ended its goroutine, but the item is resolved
 	mark    int64 // clock reading at the end of the last call, which is the start of the next
 
-	// The way out: one of the two.
+	// The way out: one of box and order.
 	box   *Outbox[Item[Out]]
 	order *Order[Item[Out]]
 	part  *part // for outputs of Flat that wait for their turn
-	parts bool  // the item at hand has given some already
+	parts bool  // the current item has given some already
 
-	// What Flat's sequences get as yield, and whom it gives for: one for all, since
-	// the body of a range loop would be an allocation for each call.
+	// yield is what Flat's sequences get, and the fields below say whom it gives for. It
+	// serves all calls, since the body of a range loop would cost an allocation for each.
 	yield  func(Out) bool
 	giving bool
 	taker  *Taker[Item[In]]
@@ -148,7 +148,7 @@ func (w *worker[In, Out]) Leave() { w.probe.Leave() }
 // waits is told when the worker begins to wait for room, and when that ends.
 func (w *worker[In, Out]) waits(begins bool) {
 	if begins {
-		w.release() // what waits for room is no call
+		w.release() // a worker that waits for room makes no call
 	}
 	if w.probe != nil {
 		w.probe.Switch(blockedIf(begins), w.stage.Scope.Clock.Now())
@@ -162,8 +162,8 @@ func blockedIf(waits bool) Mode {
 	return Busy
 }
 
-// Handle calls the function on one item, unless the item has failed before or
-// the run is over.
+// Handle calls the function on one item, unless the item has failed before or the run
+// is over.
 func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	s := w.stage
 	w.look()
@@ -218,7 +218,7 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 		out.Queued, out.Ended, out.Run = it.Queued, ended, run
 		out.Attempt, out.Worker = calls, w.id
 		w.lay(t)
-	case ErrSkip: //nolint:errorlint // it comes as it is, or not at all
+	case ErrSkip: //nolint:errorlint // it is never wrapped
 		w.finish(t)
 	default:
 		out := Item[Out]{
@@ -229,8 +229,8 @@ func (w *worker[In, Out]) Handle(t *Taker[Item[In]], it *Item[In]) {
 	}
 }
 
-// before waits for what a call has to wait for. It reports whether the call may start;
-// if not, the item is resolved.
+// before waits for Stage.Before. It reports whether the call may start; if not, the
+// item is resolved.
 func (w *worker[In, Out]) before(t *Taker[Item[In]], it *Item[In]) bool {
 	s := w.stage
 	if w.probe != nil {
@@ -240,7 +240,7 @@ func (w *worker[In, Out]) before(t *Taker[Item[In]], it *Item[In]) bool {
 	w.mark = s.Scope.Clock.Now()
 	w.probe.Switch(Busy, w.mark)
 	switch {
-	case !s.Scope.Live(): // it has waited to the end, whatever was said of that
+	case !s.Scope.Live(): // the wait lasted until the run ended, whatever the error says
 		w.cancel(t, it)
 	case err != nil:
 		w.refuse(t, it, err)
@@ -250,7 +250,7 @@ func (w *worker[In, Out]) before(t *Taker[Item[In]], it *Item[In]) bool {
 	return false
 }
 
-// mapAgain is apart from Handle so that v does not escape there.
+// mapAgain is separate from Handle so that v does not escape there.
 func (w *worker[In, Out]) mapAgain(in In) (v Out, err error) {
 	err = w.stage.Again(w.ctx, &w.calls, func() (err error) {
 		v, err = w.stage.Map(w.ctx, in)
@@ -270,7 +270,7 @@ func (w *worker[In, Out]) flatAgain(in In) (seq iter.Seq[Out], err error) {
 	return seq, err
 }
 
-// noteRetries counts the calls for the item at hand behind the first one.
+// noteRetries counts the calls for the current item after the first one.
 func (w *worker[In, Out]) noteRetries() {
 	if w.calls > 1 {
 		w.probe.Note(Counts{Retries: uint64(w.calls - 1)})
@@ -313,7 +313,7 @@ func (w *worker[In, Out]) flat(t *Taker[Item[In]], it *Item[In]) {
 	w.finish(t)
 }
 
-// give passes on one output of the item at hand, and reports whether more are wanted.
+// give passes on one output of the current item, and reports whether more are wanted.
 func (w *worker[In, Out]) give(v Out) bool {
 	if !w.giving {
 		panic(YieldedLate)
@@ -330,8 +330,8 @@ func (w *worker[In, Out]) give(v Out) bool {
 	return w.giving
 }
 
-// YieldedLate is the panic of a sequence that goes on after yield has said that no
-// more is wanted, as in a range loop.
+// YieldedLate is the panic of a sequence that goes on after yield has returned false,
+// as in a range loop.
 const YieldedLate = "sequence called yield after it returned false or the loop ended"
 
 // lap adds the time since the last boundary to run and sets the next one.
@@ -341,8 +341,8 @@ func (w *worker[In, Out]) lap(run, ended *int64) {
 	*ended, w.mark = now, now
 }
 
-// look passes on what earlier items have left if somebody is idle behind the stage. Each
-// item begins with it: what was laid must not wait for the call that comes now.
+// look passes on what earlier items have left, if a taker of the next queue is idle.
+// Each item begins with it: what was laid must not wait for the coming call.
 func (w *worker[In, Out]) look() {
 	waited := false
 	if w.box != nil {
@@ -353,7 +353,7 @@ func (w *worker[In, Out]) look() {
 	w.resume(waited)
 }
 
-// place is where the only output of the item at hand goes, to be laid there.
+// place returns where the only output of the current item goes, to be laid there.
 func (w *worker[In, Out]) place(t *Taker[Item[In]]) *Item[Out] {
 	if w.box != nil {
 		return w.box.Place()
@@ -361,8 +361,8 @@ func (w *worker[In, Out]) place(t *Taker[Item[In]]) *Item[Out] {
 	return w.order.Place(t.Seq())
 }
 
-// lay passes on what is in place. The change that publishes it is that of the next
-// Claim, and look comes behind that; or End.
+// lay passes on what is in place. It is published by the atomic change of the next
+// Claim, after which look is called, or by End.
 func (w *worker[In, Out]) lay(t *Taker[Item[In]]) {
 	w.probe.Went()
 	if w.box != nil {
@@ -372,14 +372,14 @@ func (w *worker[In, Out]) lay(t *Taker[Item[In]]) {
 	}
 }
 
-// resume goes on after time was spent, or not, on waiting for room.
+// resume goes on after a step that may have waited for room.
 func (w *worker[In, Out]) resume(waited bool) {
 	if waited {
 		w.mark = w.stage.Scope.Clock.Now()
 	}
 }
 
-// emit passes on the only, or the last, output of the item at hand.
+// emit passes on the only, or the last, output of the current item.
 func (w *worker[In, Out]) emit(t *Taker[Item[In]], out *Item[Out]) {
 	if w.parts {
 		w.emitPart(t, out)
@@ -406,8 +406,8 @@ func (w *worker[In, Out]) emitPart(t *Taker[Item[In]], out *Item[Out]) {
 	w.resume(waited)
 }
 
-// finish says that the item at hand has no more outputs, or none. In an ordered
-// stage it leaves its place.
+// finish says that the current item has no more outputs, or none. In an ordered stage
+// it marks the item's slot as done.
 func (w *worker[In, Out]) finish(t *Taker[Item[In]]) {
 	if w.order != nil {
 		w.parts = false
@@ -415,7 +415,7 @@ func (w *worker[In, Out]) finish(t *Taker[Item[In]]) {
 	}
 }
 
-// acquire gets a slot for the calls to come, or says why there is none.
+// acquire gets a slot for the coming calls, or returns why there is none.
 func (w *worker[In, Out]) acquire() error {
 	s := w.stage
 	slot, err := s.Slots.Acquire(s.Scope.Ctx)

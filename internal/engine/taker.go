@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// Taker is one consumer's end of a [Queue]: it takes items in chunks and hands
-// them out one at a time. What it holds and has not handed out yet can be taken
-// over by another taker of the queue that has nothing to do, so an item never
-// waits behind a slow one while somebody is idle. One goroutine at a time uses
-// a taker.
+// Taker is one consumer's end of a [Queue]: it takes items in chunks and hands them out
+// one at a time. What it holds and has not handed out can be taken over by another
+// taker of the queue that has nothing to do, so an item never waits behind a slow one
+// while a taker is idle. One goroutine at a time uses a taker.
 type Taker[T any] struct {
 	q    *Queue[T]
-	mate *mate // who works with it; whoever parks or rouses it may write that
+	mate *mate // the one that works with it; may be written by whatever parks or rouses the taker
 
-	// chunk[next:end] is what is left, with next<<32|end in span. The owner
-	// raises next, and only a thief that holds q.mu lowers end: that is why the
-	// owner needs no lock to hand out an item.
+	// chunk[next:end] is what is left, with next<<32|end in span. Only the owner raises
+	// next, and only a thief that holds q.mu lowers end: so the owner needs no lock to
+	// hand out an item.
 	chunk []T
 	span  atomic.Uint64
 	base  uint64 // sequence number of chunk[0]
@@ -28,22 +27,22 @@ type Taker[T any] struct {
 
 	pace    pace
 	started int64 // clock reading at the start of the chunk
-	ran     int   // items handed out of it, but for
-	skipped int   // those that say nothing of what items cost
+	ran     int   // items handed out of the chunk, except
+	skipped int   // those that say nothing about what items cost
 
 	_ [cacheLine]byte
 
 	// Guarded by q.mu.
 	under  *Taker[T] // the next idle one
-	parked bool      // in the stack of the idle
+	parked bool      // in the stack of idle takers
 	roused bool      // on the way
 	handed bool      // woken with an item in hand
-	sent   bool      // home: it ends although there may be work
+	sent   bool      // told to end although there may be work
 	place  int       // in q.loaded, counted from 1; 0: not in it
-	entry  *Entry[T] // what is in hand, if it was taken from the lane
+	entry  *Entry[T] // the entry that it holds, if it was taken from the lane
 	since  int64     // clock reading at which it took its chunk
 
-	// Of a taker that works in a crew. begin, if set, is what the first rouse calls instead
+	// Of a taker that works in a crew. begin, if set, is called by the first rouse instead
 	// of a wake.
 	crew    *Crew[T]
 	handler Handler[T]
@@ -63,7 +62,7 @@ func (q *Queue[T]) newTakerLocked() *Taker[T] {
 	return &Taker[T]{q: q, mate: &mate{wake: make(chan struct{}, 1)}}
 }
 
-// rouse starts or wakes a taker that balanceLocked chose; nil is nobody.
+// rouse starts or wakes a taker that balanceLocked chose; a nil taker is none.
 func (t *Taker[T]) rouse() {
 	if t == nil {
 		return
@@ -76,7 +75,7 @@ func (t *Taker[T]) rouse() {
 	t.mate.wake <- struct{}{}
 }
 
-// rouseBy is rouse, unless m can go there itself.
+// rouseBy is rouse, unless m can go to the taker itself.
 func (t *Taker[T]) rouseBy(m *mate) {
 	if t == nil || m == nil || t.crew == nil || t.begin != nil {
 		t.rouse()
@@ -85,7 +84,7 @@ func (t *Taker[T]) rouseBy(m *mate) {
 	m.next = t
 }
 
-// rouseAll wakes a whole stack that dismissLocked has cut off.
+// rouseAll wakes a whole stack of takers that has been cut off.
 func (t *Taker[T]) rouseAll() {
 	for t != nil {
 		under := t.under // once woken, t may park again
@@ -95,10 +94,10 @@ func (t *Taker[T]) rouseAll() {
 	}
 }
 
-// PutBack puts the item that Claim handed out last, and all behind it, back to where
-// it was taken from: its owner cannot start it now. It has to come for more with
-// Retake, or Next: until then it counts as on the way, so that no other taker is roused
-// for what this one could not start.
+// PutBack puts the item that Claim handed out last, and all after it, back where they
+// were taken from, because its owner cannot start the item now. The owner must come for
+// more with Retake or Next. Until then the taker counts as on the way, so that no other
+// taker is roused for what this one could not start.
 func (t *Taker[T]) PutBack() {
 	q := t.q
 	q.mu.Lock()
@@ -119,7 +118,7 @@ func (t *Taker[T]) PutBack() {
 		q.onTheWay, t.roused = true, true
 	}
 	q.unlock(nil)
-	t.forget(q.clock.Now()) // what it waits for now is no cost of an item
+	t.forget(q.clock.Now()) // what it waits for now does not count as the cost of an item
 }
 
 // Skip says that the item that Claim handed out last was not done.
@@ -128,8 +127,8 @@ func (t *Taker[T]) Skip() {
 	t.skipped++
 }
 
-// Retake takes anew after PutBack and hands out the first item; nil if there is
-// nothing for it any more.
+// Retake takes again after PutBack and hands out the first item, or nil if there is
+// nothing left for it.
 func (t *Taker[T]) Retake() *T {
 	q := t.q
 	now := q.clock.Now()
@@ -147,7 +146,7 @@ func (t *Taker[T]) Retake() *T {
 	return t.Claim()
 }
 
-// depth is how long a stack of takers is.
+// depth returns the length of a stack of takers.
 func (t *Taker[T]) depth() int {
 	n := 0
 	for ; t != nil; t = t.under {
@@ -156,8 +155,8 @@ func (t *Taker[T]) depth() int {
 	return n
 }
 
-// Claim hands out the next item of the chunk; nil when there is none left. The
-// item stays where it is until the next call of Next.
+// Claim hands out the next item of the chunk, or nil when none is left. The item stays
+// where it is until the next call of Next.
 func (t *Taker[T]) Claim() *T {
 	var next, end int
 	if t.alone {
@@ -174,18 +173,18 @@ func (t *Taker[T]) Claim() *T {
 	return &t.chunk[t.at]
 }
 
-// Seq is the sequence number of the item that Claim handed out last: its place
-// in the order in which items entered the queue.
+// Seq returns the sequence number of the item that Claim handed out last: its place in
+// the order in which items entered the queue.
 func (t *Taker[T]) Seq() uint64 { return t.base + uint64(t.at) }
 
-// Started is the clock reading at which the chunk at hand was taken.
+// Started returns the clock reading at which the current chunk was taken.
 func (t *Taker[T]) Started() int64 { return t.started }
 
-// Next gets the next chunk and waits for one if it must. It returns false when
-// the queue is closed and nothing is left, in the ring or with other takers.
+// Next gets the next chunk, and waits for one if it must. It returns false when the
+// queue is closed and nothing is left, in the ring or with other takers.
 //
-// now is a clock reading from after the last item was done, or 0 to have Next
-// make one.
+// now is a clock reading from after the last item was done, or 0 to make Next read the
+// clock.
 func (t *Taker[T]) Next(now int64) bool {
 	ok, _, _ := t.next(now, nil)
 	return ok
@@ -193,14 +192,14 @@ func (t *Taker[T]) Next(now int64) bool {
 
 // Drain throws away all that comes until the queue is closed and empty.
 func (t *Taker[T]) Drain() {
-	for t.Next(0) { // nobody wants them
+	for t.Next(0) { // the items are not wanted
 	}
 }
 
-// NextBefore is Next that stops waiting when timeout fires: ok is then false, and more true.
-// ok and more are both false when the queue is closed and nothing is left. late reports whether
-// a value was received from timeout, which may be so even if there is a chunk: it came at the
-// same moment.
+// NextBefore is Next with a limit on the wait: it also returns ok false if timeout
+// fires first. more tells the two cases apart: it is true if the queue may still give
+// items. late reports whether a value was received from timeout, which may be so even if
+// there is a chunk that came at the same moment.
 func (t *Taker[T]) NextBefore(timeout <-chan time.Time) (ok, more, late bool) {
 	return t.next(0, timeout)
 }
@@ -229,7 +228,7 @@ func (t *Taker[T]) next(now int64, timeout <-chan time.Time) (ok, more, late boo
 		if t.unpark() {
 			return false, true, late
 		}
-		<-t.mate.wake // somebody has roused it at the same moment
+		<-t.mate.wake // it was roused at the same moment
 	}
 }
 
@@ -245,8 +244,8 @@ func (t *Taker[T]) unpark() bool {
 	return parked
 }
 
-// come gets the next chunk if there is one, and else parks t: it is to come again, as one
-// who is roused, when its mate is woken.
+// come gets the next chunk if there is one, and otherwise parks t: when its mate is
+// woken, it must call come again, as roused.
 func (t *Taker[T]) come(how arrival, now int64) outcome {
 	q := t.q
 	if how == resumed {
@@ -280,7 +279,7 @@ func (t *Taker[T]) come(how arrival, now int64) outcome {
 		if len(q.loaded) > 0 && q.items.size > 0 {
 			q.recallLateLocked(now)
 		}
-		// Where takers are hungry, nobody holds anything back.
+		// While takers are hungry, producers hold nothing back.
 		if t.takeLocked(MaxChunk) || !q.hungry.Load() && q.collectLocked() && t.takeLocked(MaxChunk) || t.stealLocked() {
 			t.since = now
 			t.leave(now)
@@ -296,7 +295,7 @@ func (t *Taker[T]) come(how arrival, now int64) outcome {
 			t.mate = t.mate.swap()
 			q.unlock(o)
 			return idle
-		case t.handed: // something came in between
+		case t.handed: // something came in meanwhile
 			q.unlock(nil)
 			t.accept(now)
 			return found
@@ -304,11 +303,11 @@ func (t *Taker[T]) come(how arrival, now int64) outcome {
 	}
 }
 
-// accept starts the chunk that t was handed.
+// accept starts the chunk that was handed to t.
 func (t *Taker[T]) accept(now int64) { t.handed, t.started, t.ran = false, now, 0 }
 
-// leave ends the step under the lock in which t got a chunk, at now: it gives the
-// room that was made to producers, and sends the next taker.
+// leave ends the step under the lock in which t got a chunk, at now: it gives the room
+// that was made to producers, and sends the next taker.
 func (t *Taker[T]) leave(now int64) {
 	q := t.q
 	q.refillLocked()
@@ -322,7 +321,7 @@ func (t *Taker[T]) leave(now int64) {
 	t.started, t.ran = now, 0
 }
 
-// forget drops the chunk that is done with and learns from it what an item costs.
+// forget drops the chunk that is done, and learns from it what an item costs.
 func (t *Taker[T]) forget(now int64) {
 	if t.ran+t.skipped == 0 {
 		return
@@ -337,7 +336,7 @@ func (t *Taker[T]) forget(now int64) {
 }
 
 // takeLocked takes an entry, or a chunk from the ring: what is there, but no more than
-// limit, the pace of t and the window let through.
+// limit, the pace of t and the window allow.
 func (t *Taker[T]) takeLocked(limit int) bool {
 	q := t.q
 	if q.held {
@@ -352,7 +351,7 @@ func (t *Taker[T]) takeLocked(limit int) bool {
 		t.holdLocked(1)
 		return true
 	} else if waits {
-		n = min(n, 1) // nobody takes in hand what an entry may go before
+		n = min(n, 1) // do not hold items that an entry may go before
 	}
 	if q.window != nil {
 		n = min(n, q.window.room(q.taken))
@@ -379,8 +378,8 @@ func (t *Taker[T]) roomFor(n int) {
 	}
 }
 
-// stealLocked takes over half of what another taker has not started: the later half,
-// or, where items are to start in order, the earlier half of what all of them have.
+// stealLocked takes over half of what another taker has not started: the later half or,
+// where items are to start in order, the earlier half of what all takers have.
 func (t *Taker[T]) stealLocked() bool {
 	q := t.q
 	if q.held {
@@ -435,7 +434,7 @@ func (t *Taker[T]) holdLocked(n int) {
 	t.span.Store(uint64(n))
 }
 
-// unloadLocked takes t off those that hold several items.
+// unloadLocked removes t from the takers that hold several items.
 func (t *Taker[T]) unloadLocked() {
 	if t.place == 0 {
 		return

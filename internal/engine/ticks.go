@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// ticks tells the time by the processor's time-stamp counter, which takes less than half of
-// what it costs to ask the operating system, and is held to what that says: every syncEvery
-// the two are compared and the difference made up. If they do not agree, as where the
-// counters of several processors differ, the counter is used no more. See
-// docs/adr/0019-ticks.md.
+// ticks tells the time by the processor's time-stamp counter, whose reading costs less than
+// half of asking the operating system. It is kept in line with the operating system's
+// clock: every syncEvery the two are compared and the difference is made up. If they do not
+// agree, as when the counters of several processors differ, the counter is no longer used.
+// See docs/adr/0019-ticks.md.
 //
-// What it gives never goes back where the counter does not, and is never ahead of the
-// operating system's by more than a comparison is off. It is safe for concurrent use. The
-// two words that change are read one behind the other: that they may be of two comparisons
-// makes what is read as old as the earlier of them, which does no harm.
+// A reading never goes back unless the counter does, and is never ahead of the operating
+// system's clock by more than the error of a comparison. ticks is safe for concurrent use.
+// The two words that change are read one after the other. They may belong to two
+// comparisons; a reading is then as old as the earlier of them, which does no harm.
 type ticks struct {
-	start time.Time // of which it counts the nanoseconds
+	start time.Time // from which it counts nanoseconds
 	first uint64    // the counter at start
 	rate  uint64    // nanoseconds a tick, in units of 2^-32; a little low, so that it never runs ahead
 	stale uint64    // ticks after which a comparison is due
@@ -34,19 +34,19 @@ const (
 	syncSlack   = time.Microsecond // a comparison that took longer was interrupted
 	maxStrikes  = 3
 	calibration = 2 * time.Millisecond // the shortest time over which the rate is measured
-	// lag is how much the rate is low: a part in 2^lag.
+	// lag is by how much the rate is too low: one part in 2^lag.
 	lag = 13
-	// A comparison agrees within agreement and a part in 2^drift of the time since the last
-	// one, if that was not longer ago than inMemory.
+	// A comparison may be off by agreement plus one part in 2^drift of the time since the last
+	// one. A counter that is behind counts only if that was less than inMemory ago.
 	agreement = 2 * time.Microsecond
 	drift     = 9
 	inMemory  = 10 * time.Millisecond
 )
 
-// now is the time since start in nanoseconds.
+// now returns the time since start in nanoseconds.
 func (c *ticks) now() int64 {
 	at := readTicks() - c.first
-	if at-c.synced.Load() > c.stale { // also if it went back
+	if at-c.synced.Load() > c.stale { // even if it went back
 		return c.sync()
 	}
 	return c.nanoseconds(at) + c.offset.Load()
@@ -57,7 +57,7 @@ func (c *ticks) nanoseconds(at uint64) int64 {
 	return int64(hi<<32 | lo>>32)
 }
 
-// sync compares with the operating system's clock and returns what that says.
+// sync compares with the operating system's clock and returns what that clock says.
 func (c *ticks) sync() int64 {
 	if c.strikes.Load() >= maxStrikes {
 		return int64(time.Since(c.start))
@@ -75,11 +75,11 @@ func (c *ticks) sync() int64 {
 	case behind < -tolerance, behind > tolerance && age < int64(inMemory):
 		c.strikes.Add(1)
 	case behind <= 0:
-		// Ahead by what the last comparison was off: it does not go back for that.
+		// Ahead by the error of the last comparison: it does not go back for that.
 		c.synced.CompareAndSwap(last, at)
 		return real - behind
 	}
-	// Who compares at the same moment has found the same: one of them is enough.
+	// Goroutines that compare at the same moment find the same: one of them is enough.
 	if c.synced.CompareAndSwap(last, at) {
 		c.offset.Add(behind)
 	}
@@ -107,14 +107,14 @@ func readPair() pair {
 
 // steady has the ticks of the process once there are any.
 //
-// It is of the process and no Clock's, and so nothing of it may be used inside a
-// testing/synctest bubble, where time is another one.
+// It belongs to the process and not to a Clock, so nothing of it may be used inside a
+// testing/synctest bubble, where time is different.
 var steady struct {
 	ticks atomic.Pointer[ticks]
 
 	mu     sync.Mutex
 	origin pair // the first one
-	never  bool // the counter is of no use here
+	never  bool // the counter is not usable here
 }
 
 func init() {
@@ -123,14 +123,14 @@ func init() {
 	}
 }
 
-// steadyTicks returns the ticks of the process: nil while their rate is not known, and
-// where there are none that would be worth it.
+// steadyTicks returns the ticks of the process. It returns nil while their rate is not
+// known, and where using them is not worth it.
 func steadyTicks() *ticks {
 	if c := steady.ticks.Load(); c != nil {
 		return c
 	}
 	if !steady.mu.TryLock() {
-		return nil // somebody finds out just now
+		return nil // another goroutine is finding out right now
 	}
 	defer steady.mu.Unlock()
 	if steady.never || time.Since(steady.origin.at) < calibration {
@@ -146,7 +146,8 @@ func steadyTicks() *ticks {
 	return c
 }
 
-// newTicks makes ticks from what was read at two moments; nil if it makes no sense.
+// newTicks makes ticks from what was read at two moments, or returns nil if the readings
+// are implausible.
 func newTicks(from, to pair) *ticks {
 	spent, counted := to.at.Sub(from.at), to.ticks-from.ticks
 	hi := uint64(spent) >> 32
@@ -169,8 +170,8 @@ func newTicks(from, to pair) *ticks {
 	return c
 }
 
-// worthTicks reports whether to read the counter is cheaper than to ask the operating
-// system. It is not where a hypervisor takes each reading in hand.
+// worthTicks reports whether reading the counter is cheaper than asking the operating
+// system. It is not where a hypervisor intercepts each reading.
 func worthTicks() bool {
 	const times = 16
 	var counter, system uint64

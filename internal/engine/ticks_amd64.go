@@ -7,8 +7,8 @@ package engine
 //go:noescape
 func readTicks() uint64
 
-// invariantTicks reports whether the counter runs at one rate, whatever the processor
-// does to save power (CPUID leaf 0x80000007, EDX bit 8).
+// invariantTicks reports whether the counter runs at a constant rate, whatever the
+// processor does to save power (CPUID leaf 0x80000007, EDX bit 8).
 //
 //go:noescape
 func invariantTicks() bool

@@ -1,8 +1,8 @@
 package engine
 
 // Void throws away what waits in the queue and whatever outboxes and ordered stages
-// still put into it: nobody wants it. They wait no more. It does not close the queue, but
-// may come behind Close. What is in the hands of takers stays there.
+// still put into it, because it is no longer wanted. They no longer wait. It does not
+// close the queue, but may follow Close. What is in the hands of takers stays there.
 func (q *Queue[T]) Void() {
 	q.mu.Lock()
 	q.void.Store(true)

@@ -1,3 +1,3 @@
-// Package retry decides which failed calls are made again, and when. What it does is
+// Package retry decides which failed calls are repeated, and when. Its behavior is
 // documented for users at pool.RetryPolicy.
 package retry

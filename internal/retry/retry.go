@@ -29,7 +29,7 @@ const (
 	defaultCap  = 10 * time.Second
 )
 
-// Permanent returns an error like err that is not retried; nil for nil.
+// Permanent returns an error like err that is not retried, or nil if err is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -37,7 +37,7 @@ func Permanent(err error) error {
 	return &permanentError{err}
 }
 
-// After returns an error like err that asks for a wait of d; nil for nil.
+// After returns an error like err that asks for a wait of d, or nil if err is nil.
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -50,7 +50,7 @@ type permanentError struct{ err error }
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
-// asksToWait is an error that knows when the next call makes sense.
+// asksToWait is an error that knows when the next call is worth making.
 type asksToWait interface {
 	error
 	RetryAfter() time.Duration
@@ -65,7 +65,7 @@ func (e *retryAfterError) Error() string             { return e.err.Error() }
 func (e *retryAfterError) Unwrap() error             { return e.err }
 func (e *retryAfterError) RetryAfter() time.Duration { return e.after }
 
-// Complaint says what makes no sense in the policy; nothing if all does.
+// Complaint says what is invalid in the policy; it is empty if nothing is.
 func (r Policy) Complaint() string {
 	base, top := r.bounds()
 	switch {
@@ -85,7 +85,7 @@ func (r Policy) Complaint() string {
 	return ""
 }
 
-// bounds returns Base and Cap with the defaults in place.
+// bounds returns Base and Cap with defaults applied.
 func (r Policy) bounds() (base, top time.Duration) {
 	base = cmp.Or(r.Base, defaultBase)
 	return base, cmp.Or(r.Cap, max(defaultCap, base))
@@ -108,23 +108,23 @@ func (r Policy) worth(err error) bool {
 	return r.If(err)
 }
 
-// Retrier applies a policy to all calls of a pool or a stage. It must not be copied; its
-// methods may be called from any goroutine at any time.
+// Retrier applies a policy to all calls of a pool or a stage. It must not be copied;
+// its methods may be called from any goroutine at any time.
 type Retrier struct {
 	policy Policy // Base and Cap are set
 	gain   int64  // credit for each input
 	credit atomic.Int64
 }
 
-// Credit counts millionths of a retry, and not parts of a power of two: a budget of
-// 0.1 is then exact, and the tenth input has earned the retry.
+// Credit counts millionths of a retry, not parts that are a power of two: a budget of
+// 0.1 is then exact, and the tenth input earns the retry.
 const (
 	oneRetry    = 1_000_000
 	startCredit = 10 * oneRetry
 	maxCredit   = 100 * oneRetry
 )
 
-// New returns a Retrier for a policy that is valid.
+// New returns a Retrier for a valid policy.
 func New(policy Policy) *Retrier {
 	policy.Base, policy.Cap = policy.bounds()
 	r := &Retrier{policy: policy, gain: int64(math.Round(min(policy.Budget*oneRetry, maxCredit)))}
@@ -132,8 +132,8 @@ func New(policy Policy) *Retrier {
 	return r
 }
 
-// First notes that the first call for an input is made. A pool whose calls succeed
-// has all the credit that it can keep, and then only reads it here.
+// First records that the first call for an input is made. A pool whose calls succeed
+// has all the credit that it can keep, and then First only reads it.
 func (r *Retrier) First() {
 	for {
 		had := r.credit.Load()
@@ -143,9 +143,9 @@ func (r *Retrier) First() {
 	}
 }
 
-// Next reports whether a further call is made for an input of which made calls, at
-// least 1, have failed, the last one with err, and after which wait. It may run the
-// user's code, which may panic; then no credit was taken.
+// Next reports whether another call is made for an input, and after which wait. made,
+// at least 1, is how many calls for the input have failed, the last one with err. Next
+// may run the user's code; if that panics, no credit is taken.
 func (r *Retrier) Next(err error, made int) (wait time.Duration, ok bool) {
 	if made >= r.policy.Attempts || !r.policy.worth(err) {
 		return 0, false
@@ -187,7 +187,7 @@ func (r *Retrier) wait(made int) time.Duration {
 	return steady + time.Duration(rand.Uint64N(uint64(bound-steady)+1))
 }
 
-// bound is what the wait after made calls is bound to.
+// bound returns the bound of the wait after made calls.
 func (r *Retrier) bound(made int) time.Duration {
 	doublings := made - 1
 	// The Cap is halved for the comparison, since the Base doubled may overflow; a
@@ -198,7 +198,7 @@ func (r *Retrier) bound(made int) time.Duration {
 	return r.policy.Cap
 }
 
-// Sleep waits d, or until ctx ends: then the error is ctx's cause, also if d was not
+// Sleep waits for d, or until ctx ends: then it returns ctx's cause, even if d is not
 // positive.
 func (*Retrier) Sleep(ctx context.Context, d time.Duration) error {
 	if d > 0 {

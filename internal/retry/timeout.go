@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// WithTimeout returns a context for one call of package or stage who, which ends with
-// a cause that says so when the call takes longer than d.
+// WithTimeout returns a context for one call of the package or stage who. If the call
+// takes longer than d, the context ends with a cause that says so.
 func WithTimeout(ctx context.Context, d time.Duration, who string) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, &timeoutError{who, d})
 }
@@ -22,5 +22,5 @@ func (e *timeoutError) Error() string {
 	return fmt.Sprintf("%s: call exceeded its timeout of %v", e.who, e.limit)
 }
 
-// Is makes the cause a [context.DeadlineExceeded], which is what it is.
+// Is makes the cause match [context.DeadlineExceeded].
 func (*timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
