@@ -241,7 +241,11 @@ func (p *Pool[In, Out]) performAgain(c *callCtx, in In) (out Out, err error) {
 		if cut := p.retry.Sleep(c, wait); cut != nil {
 			return out, notAgain(err, cut)
 		}
-		if limit := p.before(c); limit != nil {
+		switch limit := p.before(c); {
+		case limit == nil:
+		case c.Err() != nil:
+			return out, notAgain(err, context.Cause(c))
+		default:
 			return out, limit
 		}
 		if c.job != 0 {
