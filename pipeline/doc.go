@@ -67,7 +67,7 @@
 // A panic in the body of a range loop over All or Results is the caller's own and continues
 // unchanged once everything has settled. A function that calls runtime.Goexit on the caller's
 // goroutine, in a stage fused with the terminal, ends that goroutine, as in any loop. In a
-// stage fused with a source, or after a FlatMap without workers, the call also ends the
+// stage fused with a source, or after a FlatMap without workers, Goexit also ends the
 // sequence being read: the rest of the sequence is lost.
 //
 // # Cancellation and draining
