@@ -50,7 +50,7 @@ const (
 )
 
 // Named sets the name of the stage in errors, plans and reports. The default is the kind of
-// the step: "map" for [Map], and so on. An empty name panics.
+// the step: "map" for [Map], and so on.
 func Named(name string) StageOption {
 	return func(c *config) {
 		c.once("Named")
