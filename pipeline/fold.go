@@ -91,12 +91,12 @@ func GroupBy[T any, K comparable, A any](
 	}}}
 }
 
-// Distinct returns the values of f without those whose key is among the last most distinct
-// keys. Older keys are forgotten, the oldest first, which bounds the memory; only the keys
-// of the values are kept. The age of a key counts from when its value was passed on; seeing
-// the key again does not renew it. A NaN equals no key, so its values always pass. key is
-// called by one goroutine at a time. The kind of the stage is "distinct"; it has no
-// workers. A nil key panics, and so does a most below 1.
+// Distinct returns the values of f without those whose key has come before. most bounds the
+// memory: only keys are remembered, and beyond most of them the one that came first is
+// forgotten. The age of a key counts from when its value was passed on; seeing the key
+// again does not renew it. A NaN equals no key, so its values always pass. key is called by
+// one goroutine at a time. The kind of the stage is "distinct"; it has no workers. A nil
+// key panics, and so does a most below 1.
 func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...StageOption) Flow[T] {
 	up, c := f.check("Distinct"), configure("distinct", opts)
 	if key == nil {

@@ -56,10 +56,10 @@ func (n *node) count(id *int) int {
 	return total
 }
 
-// Plan describes a run of f. It holds for every terminal except a ForEach with stage options,
-// which is one more stage. The last stage, "terminal", stands for what the terminal does with the
-// items. Plan runs nothing, not even the source, and the same flow has the same plan each time. A
-// flow that is used twice appears twice, since it runs twice. The zero Flow panics.
+// Plan describes a run of f. It holds for every terminal, except that a ForEach with stage
+// options is one more stage. The last stage, "terminal", stands for what the terminal does with
+// the items. Plan runs nothing, not even the source, and the same flow has the same plan each
+// time. A flow that is used twice appears twice, since it runs twice. The zero Flow panics.
 //
 // What the stages hold is counted in items as each stage receives them. So a slice from a [Batch]
 // is one item after it, and an input of a [FlatMap] counts as one in addition to its outputs. An

@@ -122,11 +122,11 @@ func Ordered(window ...int) StageOption {
 	}
 }
 
-// Buffer sets how many items may wait before a stage with workers, and how many after it if
-// no other such stage follows. The default is 256. In addition, each producer holds back at
-// most 64 items, and never more than n. When the buffer is full, the steps before it wait.
-// A small buffer saves memory where items are large; it costs nothing where calls take a
-// millisecond. n below 1 panics.
+// Buffer sets how many items may wait before a stage with workers, and the same number
+// after it if no other such stage follows. The default is 256. In addition, each producer
+// holds back at most 64 items, and never more than n. When the buffer is full, the steps
+// before it wait. A small buffer saves memory where items are large; it costs nothing where
+// calls take a millisecond. n below 1 panics.
 func Buffer(n int) StageOption {
 	return func(c *config) {
 		c.once("Buffer")
@@ -182,9 +182,9 @@ func Limit(waiters ...Waiter) StageOption {
 
 // Retry makes failed calls again, as policy says. The policy's Budget applies to each run,
 // and in a [Partition] to each copy. The worker is occupied meanwhile, including the pauses
-// and the limits of further calls, and this time counts as Run. Each call gets the whole
-// [Timeout] and waits for each [Limit]. If the run ends meanwhile, or a limit refuses, the
-// input fails with both the error of its last call and that reason. In a [FlatMap] only the
+// and the limits of further calls, which count as Run. Each call gets the whole [Timeout]
+// and waits for each [Limit]. If the run ends meanwhile, or a limit refuses, the input
+// fails with both the error of its last call and that reason. In a [FlatMap] only the
 // function is called again, not its sequence. The default is one call. An invalid policy
 // panics, and so does a stage whose function returns no error.
 func Retry(policy pool.RetryPolicy) StageOption {

@@ -43,7 +43,7 @@ type PlannedStage struct {
 	// Copies is how many copies of the stage run at once, in the lanes of a Partition, each
 	// with its own Workers, Window and Buffer. Elsewhere it is 1; 0 means the same.
 	Copies int
-	// Ordered says that outputs come in the order of the inputs.
+	// Ordered says that a stage with workers gives its outputs in the order of its inputs.
 	Ordered bool
 	// Window is how many inputs may be in an ordered stage with workers at once, in flight
 	// or finished.
@@ -51,8 +51,8 @@ type PlannedStage struct {
 	// Buffer is how many items may wait before the stage. With 0 it has no queue: the
 	// stages before it call it.
 	Buffer int
-	// Policies are what the stage does besides calling its function: "retry 3", "timeout
-	// 5s", "limit", "skip errors", "dead letters".
+	// Policies are what the stage does besides calling its function: "retry 3",
+	// "timeout 5s", "limit", "skip errors", "dead letters".
 	Policies []string
 	// Holds is the most items that may be in the stage at once, in progress or waiting,
 	// Copies included. It is -1 if the plan does not bound it.

@@ -34,12 +34,12 @@ type run struct {
 //	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt)
 //	err := flow.Run(context.Background(), pipeline.Drain(stop))
 //
-// [FromChan] and [FromFunc] stop at once. A sequence that blocks in its own code stops when
-// it gives its next value, which is still passed on. The outputs of an input that a
-// [FlatMap] has taken are in flight: an endless sequence ends only with the terminal's
-// context. If ctx has ended before the run begins, nothing is taken. Failures are handled
-// as usual, and if the terminal's context ends too, its end takes precedence. The default
-// is not to drain. A nil ctx panics.
+// [FromChan] stops at once, and the context of a [FromFunc] function ends at once. A
+// sequence that blocks in its own code stops when it gives its next value, which is still
+// passed on. The outputs of an input that a [FlatMap] has taken are in flight: an endless
+// sequence ends only with the terminal's context. If ctx has ended before the run begins,
+// nothing is taken. Failures are handled as usual, and if the terminal's context ends too,
+// its end takes precedence. The default is not to drain. A nil ctx panics.
 func Drain(ctx context.Context) RunOption {
 	return func(r *run) {
 		r.once("Drain")

@@ -16,7 +16,7 @@ import (
 //
 // The flow does not close the pool. If the pool is closed, calls in flight are canceled,
 // and items handed to it from then on fail with [pool.ErrClosed]. The pool's Shutdown waits
-// until the flow has ended. Close waits while f gives nothing: until f gives a value or
+// until the flow has ended; its Close, if f gives nothing, waits until f gives a value or
 // ends.
 //
 // An item's time in the queue of the pool counts as Wait. A [Report] counts a call when it

@@ -66,7 +66,7 @@ func (c *config) count(option string, n, least int) int {
 	return n
 }
 
-// Context runs the stage with ctx, or with a child of it if there is a [CancelAfter]. The
+// Context runs the stage with a context derived from ctx, which [CancelAfter] may end. The
 // default is tb.Context(). A nil ctx panics.
 func Context(ctx context.Context) Option {
 	return func(c *config) {
