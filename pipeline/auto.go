@@ -6,10 +6,11 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// resizer is a crew, of whatever items.
+// resizer is a crew, whatever its items are.
 type resizer interface{ Resize(workers int) }
 
-// tune sets the number of workers of a crew by what its meter shows, until over.
+// tune sets the number of workers of a crew from what its meter shows, until over is
+// closed.
 func tune(at site, crew resizer, meter *engine.Meter, least, most int, over <-chan struct{}) {
 	t := newTuner(least, most)
 	now := least
@@ -25,8 +26,8 @@ func tune(at site, crew resizer, meter *engine.Meter, least, most int, over <-ch
 		}
 		reading := at.Clock.Now()
 		r := meter.Read(reading)
-		// The copies of a stage in the lanes of a partition share the meter: of what it shows,
-		// this one has the share that it has of the workers.
+		// The copies of a stage in the lanes of a partition share the meter. This copy's share
+		// of its figures is taken to be its share of the workers.
 		share := float64(now) / float64(max(r.Workers, 1))
 		wait := t.next(measured{
 			elapsed: time.Duration(reading - since), done: int(share * float64(r.Done-last.Done)),

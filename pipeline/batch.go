@@ -7,15 +7,16 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Batch returns the values of f in slices of size, in the order in which they
-// come; the last one may be shorter. With maxWait above 0 a slice is also passed
-// on, as long as it is then, once maxWait has gone by since its first value came,
-// so that a trickle is not held up; then the steps before the batch run on
-// another goroutine than those behind it. What is left is passed on when f ends, also
-// by [Drain]. Each slice belongs to who receives it.
-// A batch carries the index of its first value and that one's Queued and Run; its
-// Wait lasts until its last value. Inputs that failed before are passed on by
-// themselves. The kind of the step is "batch". size below 1 and maxWait below 0 panic.
+// Batch collects the values of f, in the order in which they come, into slices of size; the
+// last one may be shorter. With a maxWait above 0, a slice that is not full is passed on
+// once maxWait has gone by since its first value came, so that a trickle is not held up;
+// the steps before the batch then run on another goroutine than those after it. When f
+// ends, including by [Drain], the values left are passed on. Each slice belongs to its
+// receiver.
+//
+// A batch carries the index, Queued and Run of its first value; its Wait lasts until its
+// last value. Inputs that failed before are passed on individually. The kind of the step is
+// "batch". A size below 1 panics, and so does a maxWait below 0.
 func Batch[T any](f Flow[T], size int, maxWait time.Duration) Flow[[]T] {
 	up, c := f.check("Batch"), configure("batch", nil)
 	if size < 1 {
@@ -64,7 +65,8 @@ func (s *batched[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
 	seg.and(b.last, func() { s.up.drive(seg.up(0), add) })
 }
 
-// driveTimed is drive with one goroutine that owns buffer, timer and last flush.
+// driveTimed is drive with one goroutine that owns the buffer, the timer and the last
+// flush.
 func (s *batched[T]) driveTimed(b *batch[T], add func(*item[T]) bool) {
 	seg := b.seg
 	q := engine.NewQueue[item[T]](seg.Clock, s.buffer)
@@ -109,7 +111,7 @@ func (s *batched[T]) driveTimed(b *batch[T], add func(*item[T]) bool) {
 	seg.rest()
 }
 
-// batch is the buffer of one run.
+// batch is the buffer of a Batch in a run.
 type batch[T any] struct {
 	seg    *segment
 	size   int
@@ -117,26 +119,26 @@ type batch[T any] struct {
 	values []T
 	out    item[[]T] // one for the whole run: emit does not keep it
 	ended  bool      // emit wants no more
-	late   bool      // what the batch has now is to be passed on: its time is over
+	late   bool      // the current values have waited long enough
 }
 
-// next gets the next chunk. It returns ok false when the batch has waited long
-// enough, and more false when there is nothing to come.
+// next gets the next chunk. ok is false if the batch has waited long enough, and more is
+// false if nothing will come.
 func (b *batch[T]) next(t *engine.Taker[item[T]], timer *time.Timer) (ok, more bool) {
 	if len(b.values) == 0 {
 		ok = t.Next(0)
 		return ok, ok
 	}
-	if !b.late {
-		select {
-		case <-timer.C: // inputs come often enough that it never waits for them
-			return false, true
-		default:
-			ok, more, b.late = t.NextBefore(timer.C)
-			return ok, more
-		}
+	if b.late { // the time was over when the last chunk came
+		return false, true
 	}
-	return false, true // the time was over when the last chunk came
+	select {
+	case <-timer.C: // inputs may come so often that it never waits for them
+		return false, true
+	default:
+		ok, more, b.late = t.NextBefore(timer.C)
+		return ok, more
+	}
 }
 
 func (b *batch[T]) add(it *item[T]) (wanted bool) {
@@ -157,7 +159,7 @@ func (b *batch[T]) add(it *item[T]) (wanted bool) {
 	return b.flush()
 }
 
-// firstBatch bounds what is reserved for a batch before its values have come.
+// firstBatch bounds the capacity reserved for a batch before its values have come.
 const firstBatch = 1024
 
 func (b *batch[T]) flush() (wanted bool) {

@@ -6,10 +6,10 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Buffer returns the values of f through a queue of n: the steps before run on another
-// goroutine than those behind, and may be that far ahead, and at most 64 items more in
-// the hands of each side. When the queue is full, the steps before wait; when the steps
-// behind wait, an item is passed on at once. Order is kept. For the queue of a stage with
+// Buffer passes the values of f through a queue of n. The steps before it run on another
+// goroutine than those after it, and may be that many values ahead, plus at most 64 held by
+// each side. When the queue is full, the steps before it wait; when the steps after it
+// wait, a value is passed on at once. The order is kept. For the queue of a stage with
 // workers see the option [Buffer]. The kind of the step is "buffer". n below 1 panics.
 func (f Flow[T]) Buffer(n int) Flow[T] {
 	up, c := f.check("Buffer"), configure("buffer", nil)
@@ -45,6 +45,6 @@ func (s *buffered[T]) drive(seg *segment, emit func(*item[T]) bool) {
 	s.up.feed(seg.site.up(0), q, q.Close)
 	take := incoming(seg, outgoing(seg, emit))
 	own := *seg
-	own.below = nil // the queue is before this step, not before the one behind
+	own.below = nil // the queue is before this step, not before the one after it
 	driveQueue(&own, q, take)
 }

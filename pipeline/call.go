@@ -6,7 +6,7 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// call is what a fused step with a user's function needs in a run.
+// call is the state of a run for a fused step that calls a user's function.
 type call[U any] struct {
 	seg  *segment
 	wrap func(int, error) error
@@ -15,16 +15,16 @@ type call[U any] struct {
 
 	policies *calls
 	limited  bool // there are limits to wait for
-	waiting  bool // and the call at hand waits for them
+	waiting  bool // the current call waits for them
 	carries  bool // no function of the user is called
 	retries  bool // there may be more than one call
 	judge    func(failed *item[U], err error) engine.Fate
 
-	from, begun, ran int64 // of the call at hand, for a report
+	from, begun, ran int64 // of the current call, for a report
 
-	// For a sequence of outputs: its yield, one for the whole run, since the body of
-	// a range loop would be an allocation for each input; whether it may be called;
-	// and what emit said last.
+	// For a sequence of outputs: its yield, created once per run, since the body of a range
+	// loop would be an allocation for each input; whether yield may be called; and the last
+	// result of emit.
 	yield          func(U) bool
 	giving, wanted bool
 }
@@ -51,8 +51,8 @@ func driveCalls[T, U any](up step[T], seg *segment, cfg *config, emit func(*item
 	}))
 }
 
-// begin prepares the output of an input. It reports over if there is nothing to
-// call: the input has failed before, or the run is over.
+// begin prepares the output of an input. over is true if there is nothing to call, because
+// the input has failed before or the run is over.
 func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
 	var none U
 	c.out = engine.Next(it, none)
@@ -74,7 +74,8 @@ func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
 	return false, false
 }
 
-// before waits for the limits of the call. Its error is why the call does not start.
+// before waits for the limits of the call. Its error is the reason why the call does not
+// start.
 func (c *call[U]) before() error {
 	if !c.limited {
 		return nil
@@ -87,7 +88,7 @@ func (c *call[U]) before() error {
 	c.waiting = false
 	c.seg.mark = 0
 	switch {
-	case !c.seg.Live(): // whatever the limit says of that
+	case !c.seg.Live(): // whatever the limit has returned
 		return context.Cause(c.seg.Ctx)
 	case err == nil:
 		c.seg.start()
@@ -96,7 +97,7 @@ func (c *call[U]) before() error {
 	return err
 }
 
-// refuse resolves the input whose call does not start, as before has said.
+// refuse resolves an input whose call does not start, for the error that before returned.
 func (c *call[U]) refuse(err error) bool {
 	if !c.seg.Live() {
 		return c.cancel()
@@ -104,14 +105,14 @@ func (c *call[U]) refuse(err error) bool {
 	return c.refused(err)
 }
 
-// refused resolves the input whose call a limit does not let start.
+// refused resolves an input whose call a limit has refused.
 func (c *call[U]) refused(err error) bool {
 	c.notCalled(nil)
 	c.seg.probe.Note(engine.Counts{Errors: 1})
 	return c.settle(err)
 }
 
-// cancel resolves the input whose call does not start because the run is over.
+// cancel resolves an input whose call does not start because the run is over.
 func (c *call[U]) cancel() bool {
 	if c.seg.Drops() {
 		return false
@@ -120,14 +121,14 @@ func (c *call[U]) cancel() bool {
 	return c.emit(&c.out)
 }
 
-// notCalled notes that there is no call.
+// notCalled records that there is no call.
 func (c *call[U]) notCalled(why error) {
 	c.seg.mark = c.seg.Clock.Now()
 	c.out.Canceled(why, c.seg.mark)
 	c.seg.probe.Switch(engine.Idle, c.seg.mark)
 }
 
-// give emits one output of a sequence, and reports whether it may go on.
+// give emits one output of a sequence, and reports whether the sequence may go on.
 func (c *call[U]) give(u U) bool {
 	switch {
 	case !c.giving:
@@ -146,7 +147,7 @@ func (c *call[U]) give(u U) bool {
 	return c.wanted
 }
 
-// through notes that a sequence has ended.
+// through records that a sequence has ended.
 func (c *call[U]) through() {
 	if c.seg.probe != nil {
 		if c.wanted {
@@ -176,7 +177,7 @@ func (c *call[U]) settle(err error) bool {
 	return c.fail(err)
 }
 
-// note counts the call at hand.
+// note counts the current call.
 func (c *call[U]) note(err error) {
 	c.seg.probe.Ended(c.from, c.begun, c.begun+c.out.Run-c.ran, err)
 	n := engine.Counts{Retries: uint64(max(c.out.Attempt-1, 0))}
@@ -188,8 +189,8 @@ func (c *call[U]) note(err error) {
 	}
 }
 
-// judged asks what becomes of a failed input. If the answer does not come back, the
-// input fails for that reason.
+// judged decides what happens to a failed input. If judge does not return, the input fails
+// with that panic or Goexit.
 func (c *call[U]) judged(err error) (wanted bool) {
 	returned := false
 	defer func() {
@@ -206,7 +207,7 @@ func (c *call[U]) judged(err error) (wanted bool) {
 	}
 	fate := c.judge(&failed, err)
 	returned = true
-	c.seg.mark = 0 // the time that it took is no part of the next call
+	c.seg.mark = 0 // the time it took is not part of the next call
 	switch fate {
 	case engine.Skips:
 		c.seg.probe.Note(engine.Counts{Skipped: 1})
@@ -230,8 +231,8 @@ func (c *call[U]) fail(err error) bool {
 	return c.emit(&c.out)
 }
 
-// failed resolves the input of a call that did not return. It does so while the
-// call unwinds, since after a Goexit nothing behind the call will run.
+// failed resolves the input of a call that did not return. It does so while the call
+// unwinds, since after a Goexit nothing after the call will run.
 func (c *call[U]) failed(recovered any) (wanted bool) {
 	c.seg.unwinding = true
 	err := engine.Caught(recovered)

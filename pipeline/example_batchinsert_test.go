@@ -9,7 +9,7 @@ import (
 	"github.com/millstream-go/millstream/pipeline"
 )
 
-// store takes rows in bulk, as databases like it.
+// store takes rows in bulk, as databases prefer.
 type store struct {
 	mu      sync.Mutex
 	rows    int
@@ -24,8 +24,8 @@ func (s *store) insert(_ context.Context, rows []string) error {
 	return nil
 }
 
-// Insert what comes in into a store, a hundred rows at a time, by two connections.
-// A row waits 50 milliseconds at most for others to go with.
+// Insert incoming rows into a store, a hundred at a time, on two connections. A row waits
+// at most 50 milliseconds for others.
 func Example_insertIntoAStoreInBatches() {
 	events := make(chan int)
 	go func() {

@@ -13,16 +13,16 @@ const poem = `the mill by the stream
 the stream by the mill
 the mill goes round`
 
-// fields is the function of a FlatMap: the words of a line.
+// fields is a function for FlatMap: it returns the words of a line.
 func fields(_ context.Context, line string) (iter.Seq[string], error) {
 	return strings.FieldsSeq(line), nil
 }
 
-// count is the function of a GroupBy: one more.
+// count is a function for GroupBy: it adds one.
 func count(_ context.Context, n int, _ string) (int, error) { return n + 1, nil }
 
-// Steps that change the type are functions, so a flow is read from the inside out, or
-// gets a name for each part. With Go 1.27 they are methods as well; see the example of
+// Steps that change the type are functions, so a flow is read from the inside out, or each
+// part gets a name. From Go 1.27 on most of them are methods as well; see the example of
 // Flow.FlatMap there.
 func Example_functions() {
 	lines := pipeline.Lines(strings.NewReader(poem))

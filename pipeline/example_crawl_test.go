@@ -17,7 +17,7 @@ var site = map[string]string{
 	"/blog":  `<a href="/blog/1"> <a href="/blog/2"> <a href="/">`,
 }
 
-// fetch is what would call an http.Client with ctx.
+// fetch stands for a call of an http.Client with ctx.
 func fetch(ctx context.Context, path string) (string, error) {
 	page, ok := site[path]
 	if !ok {
@@ -26,7 +26,7 @@ func fetch(ctx context.Context, path string) (string, error) {
 	return page, ctx.Err()
 }
 
-// links gives the targets of a page's links one by one.
+// links yields the targets of a page's links one by one.
 func links(_ context.Context, page string) (iter.Seq[string], error) {
 	return func(yield func(string) bool) {
 		for rest := range strings.SplitSeq(page, `href="`) {

@@ -52,8 +52,7 @@ func ExampleRoute() {
 	// Output: [large 8000 large 9000 small 10 small 20] <nil>
 }
 
-// The entries of one account are booked in their order, those of different accounts at the
-// same time.
+// Entries of one account are booked in order, those of different accounts concurrently.
 func ExamplePartition() {
 	type entry struct {
 		account string

@@ -29,7 +29,7 @@ func ExampleReduce() {
 	// Output: [{12 57}] <nil>
 }
 
-// Sums by the minute: the log is in order, so that two open minutes are plenty.
+// Sums by the minute: the log is in order, so two open minutes are enough.
 func ExampleGroupBy() {
 	type hit struct {
 		minute string
@@ -47,7 +47,7 @@ func ExampleGroupBy() {
 	// 10:03 1 hits, 50 bytes <nil>
 }
 
-// Messages that were delivered twice, told by their ids.
+// Messages that were delivered twice are recognized by their ids.
 func ExampleDistinct() {
 	messages := pipeline.FromSlice([]string{"7 on", "8 off", "7 on", "9 on"})
 	id := func(m string) string { return strings.Fields(m)[0] }

@@ -21,7 +21,7 @@ func ExampleMerge() {
 	// Output: [home/plan.md work/plan.md] <nil>
 }
 
-// The logs of two servers, each in the order of its times, become one.
+// The logs of two servers, each in order of time, become one.
 func ExampleMergeOrdered() {
 	web := pipeline.FromSlice([]string{"10:01 web start", "10:04 web ready"})
 	db := pipeline.FromSlice([]string{"10:00 db start", "10:03 db ready", "10:09 db slow"})

@@ -22,7 +22,7 @@ func crawl() pipeline.Flow[string] {
 	return pages.Tap(store, pipeline.Named("store"))
 }
 
-// How many workers and goroutines there will be, and how much is in memory at most.
+// How many workers and goroutines there will be, and how many pages in memory at most.
 func ExampleFlow_Plan() {
 	plan := crawl().Plan()
 	groups := map[int]bool{}
@@ -41,7 +41,7 @@ func ExampleFlow_Plan() {
 	// at most 385 pages in memory
 }
 
-// A crawl: what is before the fetch runs on one goroutine, and so does what is behind.
+// A crawl: the steps before the fetch run on one goroutine, and so do the steps after it.
 func ExamplePlan_String() {
 	fmt.Println(crawl().Plan())
 	// Output:
@@ -105,8 +105,8 @@ func ExamplePlan_DOT() {
 	// }
 }
 
-// A loop is at one item at a time. A slow stage with workers fills its queue, and so does
-// what gathers slices.
+// A loop holds one item at a time. A slow stage with workers fills its queue, and a Batch or
+// Window fills its slice.
 func ExamplePlan_InFlight() {
 	numbers := pipeline.FromSlice([]int{1, 2, 3})
 	double := func(_ context.Context, n int) (int, error) { return 2 * n, nil }

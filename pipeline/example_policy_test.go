@@ -12,7 +12,7 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// Lines that are no numbers are dropped, and the report knows how many.
+// Lines that are not numbers are dropped, and the report says how many.
 func ExampleOnError() {
 	parse := func(_ context.Context, line string) (int, error) { return strconv.Atoi(line) }
 	lines := pipeline.FromSlice([]string{"12", "n/a", "7"})
@@ -23,7 +23,7 @@ func ExampleOnError() {
 	// Output: [12 7] <nil> skipped: 1
 }
 
-// Orders that cannot be charged are put aside, for somebody to look at.
+// Orders that cannot be charged are put aside for inspection.
 func ExampleDeadLetter() {
 	charge := func(_ context.Context, order string) (string, error) {
 		if order == "o-2" {
@@ -48,8 +48,8 @@ func ExampleDeadLetter() {
 	// <nil>
 }
 
-// A server that has too much to do says when to come back; what it will never do is not
-// asked for again.
+// An overloaded server says when to try again; requests that it will never serve are not
+// retried.
 func ExampleRetry() {
 	calls := map[string]int{}
 	get := func(_ context.Context, page string) (string, error) {
@@ -71,7 +71,7 @@ func ExampleRetry() {
 	// "" after 1 calls, pipeline: stage map: input 1: Gone
 }
 
-// A host that does not answer fails its own look-up, and no other.
+// A host that does not answer fails its own look-up and no other.
 func ExampleTimeout() {
 	lookup := func(ctx context.Context, host string) (string, error) {
 		if host == "slow.example" {
@@ -89,7 +89,7 @@ func ExampleTimeout() {
 	// 192.0.2.1 <nil>
 }
 
-// quota is a limit of so many calls in all. One of calls in a time is a *rate.Limiter of
+// quota limits the total number of calls. To limit the rate of calls, use a *rate.Limiter of
 // golang.org/x/time.
 type quota struct{ left int }
 
@@ -114,7 +114,7 @@ func ExampleLimit() {
 	//  pipeline: stage map: input 2: quota is used up
 }
 
-// A service that is told to stop takes no more jobs, and finishes those that it has.
+// A service that is told to stop takes no more jobs and finishes those it has.
 func ExampleDrain() {
 	jobs := func(yield func(int) bool) {
 		for job := 1; yield(job); job++ { // without end

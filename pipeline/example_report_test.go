@@ -29,8 +29,8 @@ func ExampleReportTo() {
 	// <nil>
 }
 
-// A report can be looked at from elsewhere while the run goes on, as by a page that
-// shows the state of a service.
+// A report can be read from elsewhere while the run goes on, such as by a page that shows the
+// state of a service.
 func ExampleReport_Snapshot() {
 	var report pipeline.Report
 	state := func() string {
@@ -55,7 +55,7 @@ func ExampleReport_Snapshot() {
 	// 2 orders, done: true
 }
 
-// A report is written as it is, for a dashboard or a log.
+// A report can be written as JSON, for a dashboard or a log.
 func ExampleReport_MarshalJSON() {
 	var report pipeline.Report
 	_ = pipeline.FromSlice([]string{"a", "b"}).Run(context.Background(), pipeline.ReportTo(&report))
@@ -76,7 +76,7 @@ func ExampleReport_MarshalJSON() {
 	// Output: {Done:true Stages:[{Name:from Out:2} {Name:run Out:0}]}
 }
 
-// Long runs are told of every second, and at the end.
+// Progress of a long run is shown every second, and at the end.
 func ExampleProgress() {
 	pages := pipeline.FromSlice([]string{"/", "/about", "/contact"})
 	index := func(context.Context, string) error { return nil }
@@ -89,8 +89,8 @@ func ExampleProgress() {
 	// Output: 3 pages, done: true
 }
 
-// How many requests a server answers at once is not known beforehand. The stage begins
-// with one worker and takes more for as long as they get more done.
+// How many requests a server can answer at once is not known beforehand. The stage starts with
+// one worker and adds more for as long as they get more done.
 func ExampleAuto() {
 	fetch := func(_ context.Context, path string) (string, error) {
 		if path == "" {

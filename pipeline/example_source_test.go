@@ -36,7 +36,7 @@ func ExampleFromFunc() {
 	// true
 }
 
-// Rows of a database come one by one, each with the error of reading it.
+// Rows of a database come one by one, each with its read error.
 func ExampleFromSeq2() {
 	rows := func(yield func(string, error) bool) {
 		_ = yield("ada", nil) && yield("", errors.New("bad date")) && yield("cyd", nil)
@@ -62,7 +62,7 @@ func ExampleLines() {
 	// pipeline: stage lines: input 1: bufio.Scanner: token too long
 }
 
-// A source takes no options; its name is given behind it.
+// A source takes no options; Named gives it a name.
 func ExampleFlow_Named() {
 	orders := pipeline.FromSlice([]int{1, 2, 3}).Named("orders").Buffer(10).Named("read ahead")
 	for _, stage := range orders.Plan().Stages {
@@ -75,7 +75,7 @@ func ExampleFlow_Named() {
 }
 
 // The second file is read while the first one is written: without the buffer, this write
-// would wait for ever.
+// would wait forever.
 func ExampleFlow_Buffer() {
 	read := make(chan bool)
 	files := pipeline.FromSlice([]string{"a", "b", "c"}).Tap(func(file string) {
@@ -98,7 +98,7 @@ func ExampleFlow_Buffer() {
 	// <nil>
 }
 
-// pace is a limit of one value every so often; *rate.Limiter of golang.org/x/time is one.
+// pace limits values to one per interval; use *rate.Limiter of golang.org/x/time instead.
 type pace time.Duration
 
 func (p pace) Wait(ctx context.Context) error {

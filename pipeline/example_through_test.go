@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// A service has one pool for all its requests to another one, and a flow uses it beside
-// the rest.
+// A service has one pool for all its requests to another service, and a flow shares it with
+// the other callers.
 func ExampleThrough() {
 	price := func(_ context.Context, symbol string) (int, error) { return 100 * len(symbol), nil }
 	prices := pool.New(price, pool.Workers(4))

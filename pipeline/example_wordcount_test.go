@@ -10,7 +10,7 @@ import (
 	"github.com/millstream-go/millstream/pipeline"
 )
 
-// textFiles is a sequence of the text files of a tree, found while others are read.
+// textFiles is a sequence of the text files of a tree, which are found while others are read.
 func textFiles(tree fs.FS) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		// Without an error: the function below never returns one but SkipAll.
@@ -23,8 +23,8 @@ func textFiles(tree fs.FS) func(yield func(string) bool) {
 	}
 }
 
-// Count the words of the files of a tree. A file that cannot be read is told, and
-// the others are counted all the same.
+// Count the words of the files of a tree. A file that cannot be read is reported, and the
+// others are still counted.
 func Example_countTheWordsOfFiles() {
 	tree := fstest.MapFS{
 		"a.txt":     {Data: []byte("the mill")},

@@ -10,30 +10,30 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Broadcast returns what the stages make of f: each of them gets every value, and their
-// outputs come as they are made, in the order of each stage. A value is not copied: the
-// stages must not change what it points to.
+// Broadcast gives every value of f to each of the stages and returns all their outputs, as
+// they are made; the outputs of each stage keep their order. Values are not copied: the
+// stages must not change what a value points to.
 //
-// The stages run at the same time, each on goroutines of its own. A slow one holds up the
-// others once the queue before it is full: 256 values, or as many as [Flow.Buffer] at its
-// beginning says, or the [Buffer] of a first stage with workers. One that ends early, as
-// [Flow.Take] does, gets no more and lets the others go on; when all have ended, what is
-// before the fan ends as before a Take. An input that failed before is passed on once,
-// around the stages, and may overtake values.
+// The stages run concurrently, each on its own goroutines. A slow stage holds up the others
+// once the queue before it is full: 256 values, or as many as a [Flow.Buffer] at the start
+// of the stage says, or the option [Buffer] if it starts with a stage with workers. A stage
+// that ends early, as with [Flow.Take], gets no more values, and the others go on; when all
+// have ended, the steps before the fan-out end as before a Take. An input that failed
+// before is passed on once, around the stages, and may overtake values.
 //
-// Each stage is called once, here, and must use the flow that it gets exactly once: in a
-// run of its own that flow fails. No stage, a nil one, and one that uses its flow
-// otherwise, panic. The kind of the step is "broadcast".
+// Each stage is called once, when the flow is built, and must use the flow that it gets
+// exactly once; running that flow on its own fails. Giving no stage panics, and so do a nil
+// stage and one that uses its flow otherwise. The kind of the step is "broadcast".
 func Broadcast[T, U any](f Flow[T], stages ...Stage[T, U]) Flow[U] {
 	up, c := f.check("Broadcast"), configure("broadcast", nil)
 	return newFan(up, c, nil, 0, stages)
 }
 
-// Route returns what the stages make of f: each value goes to the one that pick names by
-// its place among the stages, from 0. Another place is the failure of that value, and so
-// is a panic of pick, which is called by one goroutine at a time. A value whose stage has
-// ended early is dropped. For the rest see [Broadcast]; a nil pick panics. The kind of the
-// step is "route".
+// Route gives each value of f to one of the stages and returns all their outputs. pick
+// returns the position of the stage, from 0. A position out of range is a failure of the
+// value, and so is a panic of pick. pick is called by one goroutine at a time. A value
+// whose stage has ended early is dropped. In all else Route is like [Broadcast]. A nil pick
+// panics. The kind of the step is "route".
 func Route[T, U any](f Flow[T], pick func(T) int, stages ...Stage[T, U]) Flow[U] {
 	up, c := f.check("Route"), configure("route", nil)
 	if pick == nil {
@@ -42,15 +42,18 @@ func Route[T, U any](f Flow[T], pick func(T) int, stages ...Stage[T, U]) Flow[U]
 	return newFan(up, c, pick, 0, stages)
 }
 
-// Partition runs n copies of a stage beside each other and hands all values of the same key
-// to the same copy: so values of a key keep their order, if the stage keeps it, and those of
-// different keys are worked on at the same time. Which copy serves a key is chosen by a hash
-// and may differ from run to run; there is no rebalancing, so that a key that has most of the
-// values has most of one copy's time. The stage is called once, here. What its steps
-// remember, as [Scan] does, each copy remembers by itself, a Take counts in each, and a
-// source that it merges in runs in each. key is called by one goroutine at a time; a key
-// that cannot be compared is the failure of its value. For the rest see [Broadcast]. n below
-// 1 and a nil key panic. The kind of the step is "partition".
+// Partition runs n copies of a stage concurrently and gives all values with the same key to
+// the same copy. So the values of one key keep their order, if the stage keeps it, and the
+// values of different keys are worked on at the same time. The copy for a key is chosen by
+// a hash and may differ from run to run. There is no rebalancing: a key that has most of
+// the values takes most of the time of one copy.
+//
+// The stage is called once, when the flow is built. Each copy has its own state: what a
+// step such as [Scan] remembers, it remembers for each copy; a Take counts in each copy;
+// and a source merged in by the stage runs in each copy. key is called by one goroutine at
+// a time. A key that cannot be compared is a failure of its value. In all else Partition is
+// like [Broadcast]. n below 1 panics, and so does a nil key. The kind of the step is
+// "partition".
 func Partition[T any, K comparable, U any](f Flow[T], n int, key func(T) K, stage Stage[T, U]) Flow[U] {
 	up, c := f.check("Partition"), configure("partition", nil)
 	if n < 1 {
@@ -64,8 +67,8 @@ func Partition[T any, K comparable, U any](f Flow[T], n int, key func(T) K, stag
 	return newFan(up, c, pick, n, []Stage[T, U]{stage})
 }
 
-// opens says how often a run opens the port with that id: each copy of a branch of a
-// [Partition] opens what is in it.
+// opens returns how often a run opens the port with that id: each copy of a branch of a
+// [Partition] opens the steps in it.
 func (n *node) opens(id *int) int {
 	if len(n.ups) == 0 {
 		return n.count(id)
@@ -81,16 +84,17 @@ func (n *node) opens(id *int) int {
 	return total
 }
 
-// errStray is the error of a flow that was made for a stage and is run by itself.
+// errStray is the error of a flow that was given to a stage and is run on its own.
 var errStray = errors.New("pipeline: the flow that a stage was given is run outside of it")
 
-// fan hands the outputs of a step out to branches, which all put into the queue behind.
+// fan hands the outputs of a step to branches, which all put their outputs into the queue
+// after it.
 type fan[T, U any] struct {
 	base
 	id       *int // known to its ports
 	up       step[T]
 	pick     func(T) int // the lane of a value; nil: all of them
-	copies   int         // of the only branch; 0: there are as many lanes as branches
+	copies   int         // of the only branch; 0: as many lanes as branches
 	branches []step[U]
 }
 
@@ -172,7 +176,7 @@ func (s *fan[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 	})
 }
 
-// handOut drives what is before the fan, until it ends or no lane wants more.
+// handOut drives the steps before the fan, until they end or no lane wants more.
 func (s *fan[T, U]) handOut(h *handout[T], around func(*item[U]) bool) {
 	if s.pick == nil {
 		var none U
@@ -219,9 +223,9 @@ func countdown(n int, done func()) func() {
 	}
 }
 
-// handout is a fan in a run.
+// handout is the state of a fan in a run.
 type handout[T any] struct {
-	above  *engine.Scope // of what is before the fan
+	above  *engine.Scope // of the steps before the fan
 	seg    *segment      // of the fan
 	lanes  []lane[T]
 	live   atomic.Int64 // lanes whose branch wants more
@@ -244,7 +248,7 @@ func (h *handout[T]) put(i int, it *item[T]) {
 
 func (h *handout[T]) wanted() bool { return h.live.Load() > 0 && h.seg.wanted() }
 
-// end closes the lanes behind the last item.
+// end closes the lanes after the last item.
 func (h *handout[T]) end() {
 	for i := range h.lanes {
 		l := &h.lanes[i]
@@ -261,14 +265,14 @@ func (h *handout[T]) end() {
 type lane[T any] struct {
 	of     *handout[T]
 	box    *engine.Outbox[item[T]]
-	probe  *engine.Probe // of the port, if anybody watches
-	void   func() bool   // reports whether what is put vanishes
+	probe  *engine.Probe // of the port; nil if the run is not watched
+	void   func() bool   // reports whether items put into it vanish
 	done   func()
 	forget func() bool
 	over   atomic.Bool
 }
 
-// open has the lane lead into q.
+// open connects the lane to q.
 func (l *lane[T]) open(sc *engine.Scope, q *engine.Queue[item[T]], done func()) {
 	h := l.of
 	l.box, l.void, l.done = q.NewOutbox(), q.IsVoid, done
@@ -290,21 +294,21 @@ func (l *lane[T]) open(sc *engine.Scope, q *engine.Queue[item[T]], done func()) 
 	}
 }
 
-// close says that nothing more comes, whoever is first to know.
+// close says that nothing more will come. Only the first call does anything.
 func (l *lane[T]) close() {
 	if l.over.CompareAndSwap(false, true) {
 		l.done()
 	}
 }
 
-// binding is what the port with that id stands for in a branch.
+// binding is what the port with that id stands for in a copy of a branch.
 type binding struct {
 	id    *int
 	lane  any
 	outer *binding
 }
 
-// port is the start of a branch: what the fan hands to it.
+// port is the start of a branch: the items that the fan hands to it.
 type port[T any] struct {
 	base
 	id *int

@@ -8,11 +8,11 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Scan returns the running results of fn: it is called with what it returned last, at
-// first init, and the next value of f, and each of its results is passed on. An input for
-// which it fails changes nothing. Each run begins with init, which fn must not change if it
-// is a map, a slice or a pointer. fn is called by one goroutine at a time. The kind of the
-// stage is "scan"; it has no workers. A nil fn panics.
+// Scan returns the running results of fn. fn is called with its last result, at first init,
+// and the next value of f, and each of its results is passed on. An input for which fn
+// fails does not change the last result. Each run begins with init; if init is a map, a
+// slice or a pointer, fn must not change what it refers to. fn is called by one goroutine
+// at a time. The kind of the stage is "scan"; it has no workers. A nil fn panics.
 func Scan[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, error), opts ...StageOption) Flow[A] {
 	up, c := f.check("Scan"), configure("scan", opts)
 	if fn == nil {
@@ -31,12 +31,12 @@ func Scan[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, error)
 	}}}
 }
 
-// Reduce returns a flow of one value: what the last call of fn that went well returned, as
-// in [Scan], when f has ended; init if there was none, as when f is empty. It carries index
-// and timing of the input of that call. Inputs that failed, here or before, are passed on by
-// themselves. If the run is canceled before f has ended, there is no value, but in Results,
-// which give the one so far as a canceled result. The kind of the stage is "reduce"; it has
-// no workers. A nil fn panics.
+// Reduce returns a flow of one value: the result of the last successful call of fn, called
+// as in [Scan], once f has ended. It is init if no call succeeded, as when f is empty. The
+// value carries the index and timing of the input of that call. Inputs that failed, here or
+// before, are passed on individually. If the run is canceled before f has ended, there is
+// no value; only Results yields the one so far, as a canceled result. The kind of the stage
+// is "reduce"; it has no workers. A nil fn panics.
 func Reduce[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, error), opts ...StageOption) Flow[A] {
 	up, c := f.check("Reduce"), configure("reduce", opts)
 	if fn == nil {
@@ -48,32 +48,33 @@ func Reduce[T, A any](f Flow[T], init A, fn func(context.Context, A, T) (A, erro
 	}}}
 }
 
-// Group is what [GroupBy] makes of the values of one key. It is a plain value, and belongs
-// to who receives it; the zero one is a group without values.
+// Group is what [GroupBy] makes of the values of one key. It is a plain value and belongs
+// to its receiver. The zero Group has no values.
 type Group[K comparable, A any] struct {
 	Key   K
 	Value A
-	Count int // values that are in it, at least 1
+	Count int // number of values in it, at least 1
 }
 
-// GroupBy returns what fn makes of the values of each key: it is called with what it
-// returned last for that key, at first the zero A, and the next value. The groups are passed on
-// when f has ended, those first that were added to least recently.
+// GroupBy combines the values of each key into a [Group]. fn is called with its last result
+// for that key, at first the zero A, and the next value. The groups are passed on when f
+// has ended, those least recently added to first.
 //
-// most bounds the memory: when there would be more groups than that, the one that was added
-// to least recently is passed on as it is, and a later value of its key begins another one.
-// So a key whose values are far apart may come more than once, and who reads adds them up;
-// where values come roughly in the order of their keys, as in a log by the minute, it does
-// not. A group carries index, Queued and Run of its first value, and Attempt of the last one;
-// its Wait lasts until the call for the last one has ended. Inputs that failed before are
-// passed on by themselves. If the run is canceled before f has ended, the groups that are
-// left are dropped, but in Results, which give them, as they are, as canceled results.
+// most bounds the memory. When there would be more groups than that, the group least
+// recently added to is passed on as it is, and a later value of its key begins a new one.
+// So a key whose values are far apart may come more than once, and the receiver has to
+// combine its groups. This does not happen where values come roughly in the order of their
+// keys, as in a log grouped by the minute. A group carries the index, Queued and Run of its
+// first value, and the Attempt of its last one; its Wait lasts until the call for the last
+// one has ended. Inputs that failed before are passed on individually. If the run is
+// canceled before f has ended, the groups left are dropped; only Results yields them, as
+// they are, as canceled results.
 //
-// key and fn are called by one goroutine at a time; an input for which one of them fails
-// changes nothing. A key that is not equal to itself, a NaN, makes a group of each of its
-// values. To aggregate on several goroutines put it into a [Partition] by the same
-// key. The kind of the stage is "groupby"; it has no workers. Nil functions, and a most
-// below 1, panic.
+// key and fn are called by one goroutine at a time. An input for which one of them fails
+// changes nothing. A key that is not equal to itself (a NaN) puts each of its values into a
+// group of its own. To aggregate on several goroutines, put GroupBy into a [Partition] by
+// the same key. The kind of the stage is "groupby"; it has no workers. Nil functions panic,
+// and so does a most below 1.
 func GroupBy[T any, K comparable, A any](
 	f Flow[T], most int, key func(T) K, fn func(context.Context, A, T) (A, error), opts ...StageOption,
 ) Flow[Group[K, A]] {
@@ -90,12 +91,12 @@ func GroupBy[T any, K comparable, A any](
 	}}}
 }
 
-// Distinct returns the values of f without those whose key has come before, among the
-// last most keys that differ; the others are forgotten, those first that came first. That
-// bounds the memory: what is kept of a value is its key. A key counts from when it was
-// passed on; that it comes again does not make it younger. A NaN is like no other key. key
-// is called by one goroutine at a time. The kind of the stage is "distinct"; it has no
-// workers. A nil key and a most below 1 panic.
+// Distinct returns the values of f without those whose key has come before. most bounds the
+// memory: only keys are remembered, and beyond most of them the one that came first is
+// forgotten. The age of a key counts from when its value was passed on; seeing the key
+// again does not renew it. A NaN equals no key, so its values always pass. key is called by
+// one goroutine at a time. The kind of the stage is "distinct"; it has no workers. A nil
+// key panics, and so does a most below 1.
 func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...StageOption) Flow[T] {
 	up, c := f.check("Distinct"), configure("distinct", opts)
 	if key == nil {
@@ -128,23 +129,24 @@ func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...S
 	})
 }
 
-// isNaN reports whether k is like no key, not even itself: a NaN, or what holds one.
+// isNaN reports whether k equals no key, not even itself: a NaN, or a value that contains
+// one.
 func isNaN[K comparable](k K) bool {
 	return k != k //nolint:gocritic,revive // that is the test
 }
 
-// gatherer is a step in a run that makes something of several inputs.
+// gatherer is the state, in a run, of a step that combines several inputs.
 type gatherer[T, U any] interface {
-	// add takes a value in. It runs the user's code.
+	// add takes in a value. It runs the user's code.
 	add(ctx context.Context, v T) error
-	// took is told of the call that add was: out is its input as it left that.
+	// took is called after a successful add. out is the input as the call left it.
 	took(out *item[U])
-	// ready returns what can be passed on; nil if there is nothing. Behind the last input
-	// it is called until there is nothing.
+	// ready returns the next item to pass on, or nil if there is none. After the last input
+	// it is called until it returns nil.
 	ready(ended bool) *item[U]
 }
 
-// gathered is a fused step that makes something of several inputs.
+// gathered is a fused step that combines several inputs.
 type gathered[T, U any] struct {
 	base
 	up    step[T]
@@ -192,7 +194,7 @@ func (s *gathered[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	})
 }
 
-// gatherCall adds a value. It reports over if the input is resolved: it has failed.
+// gatherCall adds a value. over is true if the input has failed and is resolved.
 func gatherCall[T, U any](c *call[U], add engine.Func[T, struct{}], v T) (wanted, over bool) {
 	returned := false
 	defer func() {
@@ -217,13 +219,13 @@ func gatherCall[T, U any](c *call[U], add engine.Func[T, struct{}], v T) (wanted
 	return c.dropped(), false
 }
 
-// leftovers returns the tail that passes on what g has when the input has ended. If it was
-// cut, what was made of it is not what it would have come to.
+// leftovers returns the tail that passes on what g still holds when the input has ended. If
+// the input was cut off, the rest is passed on as canceled, since it is incomplete.
 func leftovers[T, U any](seg *segment, g gatherer[T, U], ended *bool, pass func(*item[U]) bool) (tail func()) {
 	return func() {
 		through := false
 		defer func() {
-			if !through { // a function behind has ended the goroutine; the next one goes on
+			if !through { // a function in a later step has ended the goroutine; the next one goes on
 				seg.tails = append(seg.tails, tail)
 			}
 		}()
@@ -244,7 +246,7 @@ func leftovers[T, U any](seg *segment, g gatherer[T, U], ended *bool, pass func(
 	}
 }
 
-// adopt makes an item of a gatherer that of an input, but for its value.
+// adopt gives it everything of an input but its value.
 func adopt[U any](it, of *item[U]) {
 	v := it.Value
 	*it = *of
@@ -280,7 +282,7 @@ type grouping[T any, K comparable, A any] struct {
 	key    func(T) K
 	fn     func(context.Context, A, T) (A, error)
 	groups map[K]*list.Element
-	order  *list.List // of *item[Group[K, A]], the one that was added to last at the back
+	order  *list.List // of *item[Group[K, A]], the most recently added to at the back
 }
 
 func (g *grouping[T, K, A]) add(ctx context.Context, v T) error {
@@ -306,7 +308,7 @@ func (g *grouping[T, K, A]) add(ctx context.Context, v T) error {
 	return nil
 }
 
-// groupAt is the group at a place in the order.
+// groupAt returns the group at a place in the order.
 func groupAt[K comparable, A any](at *list.Element) *item[Group[K, A]] {
 	return at.Value.(*item[Group[K, A]]) //nolint:forcetypeassert // see order
 }

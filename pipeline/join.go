@@ -7,15 +7,15 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// MergeOrdered returns the values of all flows in the order of less, if each flow is in
-// that order: it always gives the least of the values that are next in their flows, and
-// of equal ones that of the flow that was given first. So it waits for each flow that has
-// not ended. If a flow is in another order, so is what comes, but nothing is lost. The flows
-// run at the same time, on goroutines of their own, each up to 256 items ahead. less is
-// called by one goroutine at a time; if it does not return, that is the failure of the value
-// that was to be placed. An input that failed before is given as soon as it is next in its
-// flow. For indexes, and a flow given twice, see [Merge]. A nil less and no flow panic. The
-// kind of the step is "mergeordered".
+// MergeOrdered merges flows that are each in the order of less into one flow in that order.
+// It always gives the least of the next values of all flows, and of equal ones that of the
+// flow given first. So it waits for each flow that has not ended. If a flow is not in that
+// order, the output is not either, but nothing is lost. The flows run concurrently, on
+// their own goroutines, each up to 256 items ahead. less is called by one goroutine at a
+// time; if it panics or calls [runtime.Goexit], the value being placed fails. An input that
+// failed before is passed on as soon as it is next in its flow. For indexes, and for a flow
+// given twice, see [Merge]. A nil less panics, and so does giving no flow. The kind of the
+// step is "mergeordered".
 func MergeOrdered[T any](less func(a, b T) bool, flows ...Flow[T]) Flow[T] {
 	c := configure("mergeordered", nil)
 	if less == nil {
@@ -64,8 +64,8 @@ type inlet[T any] struct {
 	scope *engine.Scope // of the flow
 	taker *engine.Taker[item[T]]
 	head  item[T]
-	ended chan time.Time // closed once all that the flow gives is in the queue
-	over  bool           // it has given all
+	ended chan time.Time // closed once everything that the flow gives is in the queue
+	over  bool           // the flow has ended and all of it was read
 }
 
 func newInlet[T any](seg *segment, sc *engine.Scope, i int, up step[T], buffer int) *inlet[T] {
@@ -81,14 +81,15 @@ func newInlet[T any](seg *segment, sc *engine.Scope, i int, up step[T], buffer i
 	return in
 }
 
-// next reads the next item into head, and waits for it. It is false if there is none.
+// next waits for the next item and reads it into head. It returns false if there is none.
 func (in *inlet[T]) next(seg *segment) bool {
 	ok, _ := in.nextBefore(seg, nil)
 	return ok
 }
 
-// nextBefore is next with an end to the waiting. It returns ok false also if there is
-// nothing and timeout is closed. more tells the two apart: true if there may yet be one.
+// nextBefore is next with an end to the waiting. ok is also false if there is no item yet
+// and timeout is closed. more tells the two cases apart: it is true if an item may still
+// come.
 func (in *inlet[T]) nextBefore(seg *segment, timeout <-chan time.Time) (ok, more bool) {
 	it := in.taker.Claim()
 	for it == nil {
@@ -104,8 +105,8 @@ func (in *inlet[T]) nextBefore(seg *segment, timeout <-chan time.Time) (ok, more
 	return true, true
 }
 
-// stop ends the flow unless it has ended by itself: then what its source has to say last
-// is still wanted.
+// stop ends the flow unless it has ended by itself; in that case a last failure of its
+// source is still wanted.
 func (in *inlet[T]) stop() {
 	if !in.over && in.scope.Live() {
 		in.scope.Stop()
@@ -118,14 +119,14 @@ func (in *inlet[T]) leave() {
 	in.scope.Release()
 }
 
-// merging is a MergeOrdered in a run.
+// merging is the state of a MergeOrdered in a run.
 type merging[T any] struct {
 	seg    *segment
 	less   func(a, b T) bool
 	c      call[T]
 	in     []*inlet[T]
-	ready  []int   // the flows whose heads are known, in the order of these
-	unread []int   // those whose heads are not
+	ready  []int   // the flows whose heads are known, in the order of their heads
+	unread []int   // the flows whose heads are not known
 	out    item[T] // one for the whole run: emit does not keep it
 }
 
@@ -153,7 +154,7 @@ func (m *merging[T]) run() {
 	}
 }
 
-// read reads the head of a flow and puts the flow where it belongs. It reports whether
+// read reads the head of an unread flow and inserts the flow into ready. It reports whether
 // more is wanted.
 func (m *merging[T]) read() (wanted bool) {
 	last := len(m.unread) - 1
@@ -174,8 +175,7 @@ func (m *merging[T]) read() (wanted bool) {
 	return wanted
 }
 
-// place finds the place of a flow among those that are ready. If less does not return,
-// that is the failure of the flow's head.
+// place inserts a flow into ready. If less does not return, the flow's head fails.
 func (m *merging[T]) place(i int) (wanted bool) {
 	returned := false
 	defer func() {
@@ -188,7 +188,7 @@ func (m *merging[T]) place(i int) (wanted bool) {
 		mid := (low + high) / 2
 		other := m.ready[mid]
 		a, b := &m.in[i].head.Value, &m.in[other].head.Value
-		// Of equal ones the flow that was given first goes first.
+		// Of equal values, the one of the flow given first goes first.
 		if behind := i > other && !m.less(*a, *b) || i < other && m.less(*b, *a); behind {
 			low = mid + 1
 		} else {
@@ -211,14 +211,15 @@ type Pair[A, B any] struct {
 }
 
 // Zip returns the values of two flows in pairs: the first with the first, and so on. It
-// ends when one of them does, also while it waits for the other one, and ends that as
-// [Flow.Take] does: what it has given beyond the last pair is dropped, failed or not. The
-// flows run at the same time, on goroutines of their own, each up to 256 items ahead.
+// ends when one of them ends, even while it waits for the other, and ends the other as
+// [Flow.Take] does: what that one has given beyond the last pair is dropped, failed or not.
+// The flows run concurrently, on their own goroutines, each up to 256 items ahead.
 //
-// A pair of which one input failed before is a failed one, and if both did, with both
-// errors. It carries the index of a's, and attempt and worker of a's unless only b's has
-// failed. It was queued when the first of the two was, has run as long as both together,
-// and waited the rest of the time. The kind of the step is "zip".
+// If one input of a pair failed before, the pair is a failed input with its error; if both
+// did, with both errors. A pair has the index of a's input, and the attempt and worker of
+// a's input unless only b's failed. It was queued when the first of the two was, its Run is
+// that of both together, and its Wait is the rest of the time. The kind of the step is
+// "zip".
 func Zip[A, B any](a Flow[A], b Flow[B]) Flow[Pair[A, B]] {
 	c := configure("zip", nil)
 	left, right := a.check("Zip"), b.check("Zip")
@@ -245,8 +246,8 @@ func (s *zipped[A, B]) feed(at site, q *engine.Queue[item[Pair[A, B]]], done fun
 
 func (s *zipped[A, B]) drive(seg *segment, emit func(*item[Pair[A, B]]) bool) {
 	emit = outgoing(seg, emit)
-	// Each in a scope of its own: if one has ended because its source failed, that failure
-	// is told although the other one is left.
+	// Each has its own scope: if one has ended because its source failed, that failure
+	// is reported although the other one is stopped.
 	a, b := newInlet(seg, seg.Child(), 0, s.a, s.buffer), newInlet(seg, seg.Child(), 1, s.b, s.buffer)
 	seg.drain = func() {
 		a.taker.Drain()
@@ -268,7 +269,7 @@ func (s *zipped[A, B]) drive(seg *segment, emit func(*item[Pair[A, B]]) bool) {
 	seg.rest()
 }
 
-// both reads the next item of each flow. It is false if one of them has no more.
+// both reads the next item of each flow. It returns false if one of them has no more.
 func both[A, B any](seg *segment, a *inlet[A], b *inlet[B]) bool {
 	switch ok, more := a.nextBefore(seg, b.ended); {
 	case ok:
@@ -276,7 +277,7 @@ func both[A, B any](seg *segment, a *inlet[A], b *inlet[B]) bool {
 	case !more:
 		return false
 	}
-	// All that b gives is in its queue: a is worth waiting for only if there is something.
+	// Everything that b gives is in its queue: waiting for a pays only if something is left there.
 	return b.next(seg) && a.next(seg)
 }
 

@@ -4,11 +4,11 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Merge returns the values of all flows, as they come; those of each flow keep their
-// order. The flows run at the same time, on goroutines of their own, and what one of them
-// waits for holds up no other; together they may be 256 items ahead. It ends when all have
-// ended. The index of an item is its place in the source of its own flow. A flow that is
-// given twice runs twice. No flow panics. The kind of the step is "merge".
+// Merge returns the values of all flows, as they come; those of each flow keep their order.
+// The flows run concurrently, on their own goroutines, and a flow that waits does not hold
+// up the others; together they may be 256 items ahead. Merge ends when all flows have
+// ended. The index of an item is its position in the source of its own flow. A flow that is
+// given twice runs twice. Giving no flow panics. The kind of the step is "merge".
 func Merge[T any](flows ...Flow[T]) Flow[T] {
 	c := configure("merge", nil)
 	ups, times := several("Merge", &c, flows)
@@ -27,7 +27,7 @@ func several[T any](where string, c *config, flows []Flow[T]) (ups []step[T], ti
 	return ups, times
 }
 
-// plans are those of several steps.
+// plans returns the plans of several steps.
 func plans[T any](ups []step[T]) []*node {
 	nodes := make([]*node, len(ups))
 	for i, up := range ups {

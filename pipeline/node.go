@@ -6,16 +6,16 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// node is one step as plans and reports know it, with those before it: a tree, in which a
-// flow that is used twice stands twice, since it runs twice.
+// node is one step as plans and reports see it, with the steps before it. It is a tree, in which
+// a flow that is used twice appears twice, since it runs twice.
 type node struct {
 	*config
 	role  role
 	ups   []*node
-	id    *int // of a port, and of the fan whose port it is
+	id    *int // of a port, and of its fan
 	lanes int  // of a partition
-	keeps int  // inputs that the step itself holds back; -1: any number
-	apart bool // with roleQueued: on a goroutine of its own, with a queue behind it
+	keeps int  // inputs that the step itself holds back; -1: no bound
+	apart bool // with roleQueued: on its own goroutine, with a queue after it
 	meter *engine.Meter
 }
 
@@ -24,11 +24,11 @@ type role uint8
 
 const (
 	roleSource role = iota
-	roleFused       // on the goroutine of the step before, or of the step behind if that one has a queue
-	rolePooled      // on workers of its own, with a queue before it
-	roleQueued      // on the goroutine of the step behind, with a queue before it
-	roleMerge       // nowhere: those before it put into the queue behind
-	roleFan         // as roleFused; its first input is what it hands out, the others are the branches
+	roleFused       // on the goroutine of the step before, or of the step after it if the step before ends in a queue
+	rolePooled      // on its own workers, with a queue before it
+	roleQueued      // on the goroutine of the step after it, with a queue before it
+	roleMerge       // nowhere: the steps before it put into the queue after it
+	roleFan         // like roleFused; its first input is what it hands out, the others are the branches
 	rolePort        // the start of a branch
 )
 
@@ -44,7 +44,7 @@ func (n *node) equip(clock engine.Clock) {
 	}
 }
 
-// count says how often the port with that id is used.
+// count returns how often the port with that id is used.
 func (n *node) count(id *int) int {
 	if n.role == rolePort && n.id == id {
 		return 1
@@ -56,15 +56,14 @@ func (n *node) count(id *int) int {
 	return total
 }
 
-// Plan returns what a run of f will do: a run with any terminal but ForEach with options of a
-// stage, which are a stage more. The last stage, "terminal", stands for what the terminal does
-// with the items. Plan runs nothing, not even the source, and the same flow has the same plan
-// each time. A flow that is used twice stands twice in it, since it runs twice. The zero Flow
-// panics.
+// Plan describes a run of f. It holds for every terminal, except that a ForEach with stage
+// options is one more stage. The last stage, "terminal", stands for what the terminal does with
+// the items. Plan runs nothing, not even the source, and the same flow has the same plan each
+// time. A flow that is used twice appears twice, since it runs twice. The zero Flow panics.
 //
-// What the stages hold is counted in items as each of them gets them, so that a slice from a
-// [Batch] is one item behind it, and an input of a [FlatMap] is one beside its outputs. An item
-// that a [Broadcast] hands out is one for each of its stages.
+// What the stages hold is counted in items as each stage receives them. So a slice from a [Batch]
+// is one item after it, and an input of a [FlatMap] counts as one in addition to its outputs. An
+// item that a [Broadcast] hands out counts once for each of its stages.
 func (f Flow[T]) Plan() Plan {
 	end := config{kind: "terminal", name: "terminal", buffer: defaultBuffer}
 	var p planner
@@ -77,25 +76,25 @@ type planner struct {
 	stages []PlannedStage
 	nodes  []*node // of the stages
 	groups int
-	fans   map[*int]int // where the stage is that hands out to a port
+	fans   map[*int]int // the position of the stage that hands out to a port
 }
 
-// outlet is where the outputs of a node come from.
+// outlet says where the outputs of a node come from.
 type outlet struct {
 	from   []int
-	group  int // of the goroutine that they come on; 0: they come in a queue
+	group  int // of the goroutine that they come on; 0: they come through a queue
 	buffer int // of that queue
-	// boxes are the producers, lanes included, that hold back for that queue what their
-	// stages do not count as theirs.
+	// boxes is the number of producers, lanes included, that hold back items for that queue which
+	// their stages do not count.
 	boxes int
 }
 
-// flatten adds n, of which copies run at once, behind all before it.
+// flatten adds n, of which copies run at once, after all steps before it.
 func (p *planner) flatten(n *node, copies int) outlet {
 	if n.role == roleFan {
 		return p.fan(n, copies)
 	}
-	// A port whose fan is not there is run outside of its stage, which is an error.
+	// A port without its fan is run outside of its stage, which is an error.
 	if at, ok := p.fans[n.id]; ok && n.role == rolePort {
 		return outlet{from: []int{at}, buffer: defaultBuffer, boxes: 1}
 	}
@@ -111,7 +110,7 @@ func (p *planner) flatten(n *node, copies int) outlet {
 		s.Holds = queued(s.Buffer, before.boxes) + n.inHand()
 		out.boxes = n.boxes()
 	case roleQueued:
-		// Each of the steps before has a queue of its own, and a chunk in hand from it.
+		// Each of the steps before has its own queue, and a chunk taken from it.
 		s.Group, s.Buffer = p.newGroup(), n.buffer*len(n.ups)
 		s.Holds = s.Buffer + (before.boxes+len(n.ups))*heldBack(n.buffer)
 		out.group = s.Group
@@ -119,7 +118,7 @@ func (p *planner) flatten(n *node, copies int) outlet {
 		p.fuse(&s, before)
 		out.group = s.Group
 		if n.role == roleSource || n.kind == "flatmap" {
-			s.Holds++ // what the chain of calls is at; the input stays while its outputs pass
+			s.Holds++ // the current item of the chain of calls; a FlatMap keeps its input while the outputs pass
 		}
 	}
 	if n.apart {
@@ -134,8 +133,8 @@ func (p *planner) flatten(n *node, copies int) outlet {
 	return out
 }
 
-// before adds all that n takes from, and returns where that comes from. If it is several, group and
-// buffer are those of the first.
+// before adds all that n takes from, and returns where that comes from. If there are several,
+// group and buffer are those of the first.
 func (p *planner) before(n *node, copies int) outlet {
 	var all outlet
 	for i, up := range n.ups {
@@ -150,8 +149,8 @@ func (p *planner) before(n *node, copies int) outlet {
 	return all
 }
 
-// fuse puts s on the goroutine that its inputs come on. If they come in a queue that is a new
-// one, which has a chunk from the queue in hand.
+// fuse puts s on the goroutine that its inputs come on. If they come through a queue, that is a
+// new goroutine, which holds a chunk from the queue.
 func (p *planner) fuse(s *PlannedStage, before outlet) {
 	if s.Group = before.group; s.Group == 0 {
 		s.Group, s.Buffer = p.newGroup(), before.buffer
@@ -170,7 +169,7 @@ func (p *planner) fan(n *node, copies int) outlet {
 		p.fans = make(map[*int]int)
 	}
 	p.fans[n.id] = at[0]
-	out := outlet{buffer: defaultBuffer, boxes: 1} // what failed before goes around the branches
+	out := outlet{buffer: defaultBuffer, boxes: 1} // inputs that failed before go around the branches
 	lanes := max(n.lanes, 1)
 	for _, branch := range n.ups[1:] {
 		end := p.flatten(branch, copies*lanes)
@@ -190,7 +189,7 @@ func (p *planner) add(s PlannedStage, n *node) []int {
 	return []int{len(p.stages) - 1}
 }
 
-// stage is what is known of a node by itself.
+// stage returns what is known of a node by itself.
 func (n *node) stage(from []int, copies int) PlannedStage {
 	s := PlannedStage{Name: n.name, Kind: n.kind, From: from, Copies: copies, Policies: n.policies()}
 	if n.role == rolePooled {
@@ -199,23 +198,24 @@ func (n *node) stage(from []int, copies int) PlannedStage {
 	return s
 }
 
-// mostWindow is what a larger window counts as; see [Ordered].
+// mostWindow is the largest window; see [Ordered].
 const mostWindow = 1 << 16
 
-// heldBack is how many items one producer, or one taker, of a queue holds outside of it.
+// heldBack returns how many items one producer or one taker of a queue holds outside of it.
 func heldBack(buffer int) int { return min(engine.MaxChunk, buffer) }
 
-// queued is how many items wait in a queue and outside of it, with so many who hold some.
+// queued returns how many items wait in a queue and outside of it, with that many producers and
+// takers.
 func queued(buffer, holders int) int { return buffer + holders*heldBack(buffer) }
 
-// inHand is how many items a stage with workers holds behind its queue: inputs in flight and what
-// became of those that are done.
+// inHand returns how many items a stage with workers holds after its queue: inputs in flight and
+// the outputs of finished ones.
 func (c *config) inHand() int {
 	flat := c.kind == "flatmap"
 	switch window := min(c.window, mostWindow); {
 	case c.ordered && flat:
 		// Each place in the window keeps up to a chunk of outputs; a call that waits for room
-		// has one more in hand, beside its input.
+		// has one more, and its input.
 		return window*engine.MaxChunk + 2*c.most
 	case c.ordered:
 		return window
@@ -224,9 +224,9 @@ func (c *config) inHand() int {
 	}
 }
 
-// boxes is how many workers of a stage hold back outputs beside what is in hand. Those of a FlatMap
-// do: elsewhere each output is one input less in a worker's chunk, and nothing is held back behind
-// the chunk; and what is ordered waits in the window.
+// boxes returns how many workers of a stage hold back outputs beyond what inHand counts. Those of
+// a FlatMap do. Elsewhere each output replaces one input of a worker's chunk, and nothing is held
+// back beyond the chunk; outputs of an ordered stage wait in the window.
 func (c *config) boxes() int {
 	if c.kind == "flatmap" && !c.ordered {
 		return c.most
@@ -234,7 +234,7 @@ func (c *config) boxes() int {
 	return 0
 }
 
-// policies says what a stage does beside calling its function.
+// policies returns what a stage does besides calling its function.
 func (c *config) policies() []string {
 	var all []string
 	if c.retry != nil {

@@ -9,32 +9,32 @@ import (
 	"github.com/millstream-go/millstream/pool"
 )
 
-// StageOption sets how one stage runs. An option given twice to the same stage,
-// and one whose value makes no sense, panics when the flow is built.
+// StageOption sets how one stage runs. An option given twice to the same stage, or with an
+// invalid value, panics when the flow is built.
 type StageOption func(*config)
 
-// Option is what [Flow.ForEach] takes, which is a stage and a terminal: a [StageOption]
-// or a [RunOption].
+// Option is an option of [Flow.ForEach], which is a stage and a terminal at once: a
+// [StageOption] or a [RunOption].
 type Option interface{ option() }
 
 func (StageOption) option() {}
 func (RunOption) option()   {}
 
-// config is what the options of a stage come to.
+// config is the result of applying the options of a stage.
 type config struct { //nolint:recvcheck // on and rename return a changed copy, the others change it
 	kind    string
 	name    string
 	workers int // 0: no pool of its own
-	most    int // above workers if the stage finds their number by itself
+	most    int // above workers if the stage chooses their number itself
 	buffer  int
 	ordered bool
-	window  int // 0: not said
+	window  int // 0: not set
 
 	timeout time.Duration
 	limits  []Waiter
 	retry   *pool.RetryPolicy
 	skips   bool
-	carries bool         // the function is our own and does nothing
+	carries bool         // the function is internal and does nothing
 	letters func(Letter) // of OnError(DeadLetter(letters))
 
 	given map[string]bool
@@ -43,14 +43,14 @@ type config struct { //nolint:recvcheck // on and rename return a changed copy, 
 const (
 	defaultBuffer = 256
 
-	// windowPerWorker keeps an ordered stage busy behind a slow head: as many
-	// inputs a worker may be done and wait for it.
+	// windowPerWorker keeps an ordered stage busy while its oldest call is slow: that many
+	// inputs per worker may be finished and waiting for it.
 	windowPerWorker = 128
-	fullWindow      = 4096 // but not beyond it, except for one a worker
+	fullWindow      = 4096 // the default is at most this, or one per worker if that is more
 )
 
-// Named names the stage in errors. The default is the kind of the step, "map" for
-// [Map], and so on.
+// Named sets the name of the stage in errors, plans and reports. The default is the kind of
+// the step: "map" for [Map], and so on.
 func Named(name string) StageOption {
 	return func(c *config) {
 		c.once("Named")
@@ -61,11 +61,10 @@ func Named(name string) StageOption {
 	}
 }
 
-// Workers gives the stage a pool of n workers of its own, so that up to n calls
-// of its function run at once; n is a number, or [Auto]. Outputs then come in the order
-// in which the calls end, unless the stage is [Ordered]. Without it the function is
-// called by one goroutine at a time, in order. A worker is started when an item finds no
-// idle one. n below 1 panics.
+// Workers gives the stage its own pool of n workers, so that up to n calls of its function
+// run at once; n is a number or [Auto]. Outputs then come in the order in which the calls
+// end, unless the stage is [Ordered]. Without this option one goroutine at a time calls the
+// function, in order. A worker starts when an item finds no idle one. n below 1 panics.
 func Workers[N int | AutoRange](n N) StageOption {
 	return func(c *config) {
 		c.once("Workers")
@@ -87,27 +86,27 @@ func Workers[N int | AutoRange](n N) StageOption {
 	}
 }
 
-// AutoRange is a range for the number of workers; see [Auto]. The zero value is not valid.
+// AutoRange is a range for the number of workers; see [Auto]. The zero value is invalid.
 type AutoRange struct{ min, max int }
 
-// Auto has a stage find its number of workers by itself, from least to most:
+// Auto lets a stage choose its number of workers itself, from least to most:
 //
 //	pipeline.Workers(pipeline.Auto(1, 64))
 //
-// It begins with least, and measures how many calls end in a time. As long as inputs wait
-// and more workers get more done, it takes more; a change that gains nothing it takes
-// back, and tries again only after a while. Where there is too little input to keep the
-// workers busy it lets some go. So calls that wait for something else get many workers,
-// and calls that compute about as many as there are processors. What it has chosen, and
-// why, is in the [Report]. A range that is empty, and a least below 1, panic.
+// The stage starts with least workers and measures how many calls end per unit of time. It
+// adds workers as long as inputs wait and more workers get more done. It undoes a change
+// that gains nothing, and tries again only after a while. If there is too little input to
+// keep the workers busy, it removes some. So calls that wait for something else get many
+// workers, and calls that compute get about as many as there are processors. The [Report]
+// shows the number it has chosen, and why. An empty range panics, and so does a least below
+// 1.
 func Auto(least, most int) AutoRange { return AutoRange{least, most} }
 
-// Ordered makes a stage with workers give its outputs in the order of its inputs.
-// window bounds how many inputs are in the stage at once, in flight and finished
-// but waiting for an earlier one, so that a slow input cannot make the rest pile
-// up; it must not be below the number of workers, and counts as 65,536 above that.
-// The default is 128 a worker up to 4,096, and at least one a worker. A stage
-// without workers is in order anyway.
+// Ordered makes a stage with workers give its outputs in the order of its inputs. window
+// bounds the inputs that are in the stage at once, in flight or finished but waiting for an
+// earlier one, so that a slow input cannot make the rest pile up. It must not be below the
+// number of workers; a window above 65,536 counts as 65,536. The default is 128 per worker
+// up to 4,096, and at least one per worker. A stage without workers is in order anyway.
 func Ordered(window ...int) StageOption {
 	return func(c *config) {
 		c.once("Ordered")
@@ -123,11 +122,11 @@ func Ordered(window ...int) StageOption {
 	}
 }
 
-// Buffer sets how many items may wait before a stage with workers, and the same
-// behind it if no other such stage follows; the default is 256. Beyond them each
-// producer holds back at most 64, and never more than n. When the buffer is full,
-// the steps before it wait. A small buffer saves memory where items are large; it
-// costs nothing where calls take a millisecond. n below 1 panics.
+// Buffer sets how many items may wait before a stage with workers, and the same number
+// after it if no other such stage follows. The default is 256. In addition, each producer
+// holds back at most 64 items, and never more than n. When the buffer is full, the steps
+// before it wait. A small buffer saves memory where items are large; it costs nothing where
+// calls take a millisecond. n below 1 panics.
 func Buffer(n int) StageOption {
 	return func(c *config) {
 		c.once("Buffer")
@@ -138,15 +137,14 @@ func Buffer(n int) StageOption {
 	}
 }
 
-// Waiter is a limit that a call waits for; *rate.Limiter of golang.org/x/time has
-// this method.
+// Waiter is a limit that calls wait for. *rate.Limiter of golang.org/x/time has its method.
 type Waiter = pool.Waiter
 
-// Timeout ends the context of each call d after it started; waiting before it does not
-// count. context.Cause then names the timeout. Of a [FlatMap] the call lasts until its
-// sequence is through, also while that waits for room. A function that does not heed its
-// context is waited for. The default is none. A d that is not positive panics, and so does
-// a stage whose function has no context.
+// Timeout ends the context of each call d after the call started; waiting before the call
+// does not count. context.Cause then names the timeout. The call of a [FlatMap] lasts until
+// its sequence has ended, including the time that the sequence waits for room. The run
+// waits for a function that ignores its context. The default is no timeout. A d that is not
+// positive panics, and so does a stage whose function takes no context.
 func Timeout(d time.Duration) StageOption {
 	return func(c *config) {
 		c.once("Timeout")
@@ -157,12 +155,16 @@ func Timeout(d time.Duration) StageOption {
 	}
 }
 
-// Limit has each call wait for all limits, in the order given, before it starts; an error
-// of one is the failure of the input, which then was never called, and so is a panic. The
-// worker is held meanwhile, and the time counts as Wait. An input that waits when the run
-// ends is canceled as those that wait in a queue are. Waiters are called by several
-// goroutines at once, with the context of the run. The default is none. No waiter and a nil
-// one panic.
+// Limit makes each call wait for all limits, in the order given, before it starts. If a
+// limit returns an error or panics, the input fails with it and the function is not called.
+// The worker is occupied while it waits, and the time counts as Wait. If the run ends while
+// an input waits, the input is canceled like those that wait in a queue.
+//
+// Waiters are called by several goroutines at once, with the context of the run. If the
+// deadline of that context is too near, a limiter that fails at once, as *rate.Limiter
+// does, makes the input fail with the limiter's error before the context ends: [OnError]
+// handles it, and a fail-fast terminal returns it instead of the context's cause. The
+// default is no limit. Giving no waiter panics, and so does a nil one.
 func Limit(waiters ...Waiter) StageOption {
 	return func(c *config) {
 		c.once("Limit")
@@ -178,13 +180,13 @@ func Limit(waiters ...Waiter) StageOption {
 	}
 }
 
-// Retry makes calls that failed again, as the policy says; its Budget is for each run, and
-// in a [Partition] for each copy. The worker is held meanwhile, also for the pauses and the
-// limits of further calls, which count as Run. Each call has the whole [Timeout] and waits
-// for each [Limit]. If the run ends meanwhile, or a limit refuses, the input fails with the
-// error of its last call and that reason. Of a [FlatMap] only the function is called again,
-// not its sequence. The default is one call. A policy
-// that makes no sense panics, and so does a stage whose function returns no error.
+// Retry makes failed calls again, as policy says. The policy's Budget applies to each run,
+// and in a [Partition] to each copy. The worker is occupied meanwhile, including the pauses
+// and the limits of further calls, which count as Run. Each call gets the whole [Timeout]
+// and waits for each [Limit]. If the run ends meanwhile, or a limit refuses, the input
+// fails with both the error of its last call and that reason. In a [FlatMap] only the
+// function is called again, not its sequence. The default is one call. An invalid policy
+// panics, and so does a stage whose function returns no error.
 func Retry(policy pool.RetryPolicy) StageOption {
 	return func(c *config) {
 		c.once("Retry")
@@ -195,10 +197,10 @@ func Retry(policy pool.RetryPolicy) StageOption {
 	}
 }
 
-// OnError sets what becomes of an input of the stage that has failed: by an error, a panic
-// or a call of [runtime.Goexit], after the last call that [Retry] allows, or because a
-// [Limit] refused it. The default is [FailFast]. What fails because the run ends is left
-// to the terminal. A nil policy panics.
+// OnError sets what happens to an input that has failed in the stage: with an error, a
+// panic or a call of [runtime.Goexit], after the last call that [Retry] allows, or because
+// a [Limit] refused it. The default is [FailFast]. A failure caused by the end of the run
+// is left to the terminal. A nil policy panics.
 func OnError(policy ErrorPolicy) StageOption {
 	return func(c *config) {
 		c.once("OnError")
@@ -219,7 +221,7 @@ func OnError(policy ErrorPolicy) StageOption {
 	}
 }
 
-// configure makes the configuration of a step that takes any option.
+// configure returns the configuration of a step that takes any option.
 func configure(kind string, opts []StageOption) config {
 	c := config{kind: kind, name: kind}
 	c.apply(opts)
@@ -248,7 +250,7 @@ func (c *config) apply(opts []StageOption) {
 	}
 }
 
-// without refuses options that make no sense for the step, for a reason.
+// without refuses options that the step does not support, and says why.
 func (c *config) without(why string, options ...string) {
 	for _, option := range options {
 		if c.given[option] {
@@ -257,12 +259,12 @@ func (c *config) without(why string, options ...string) {
 	}
 }
 
-// inSequence refuses options of stages with workers.
+// inSequence refuses the options of stages with workers.
 func (c *config) inSequence() {
 	c.without("it needs its inputs one after the other", "Workers", "Ordered", "Buffer")
 }
 
-// rename sets the name of a step that was built.
+// rename returns the configuration under another name, for a step that is already built.
 func (c config) rename(name string) config {
 	given := c.given
 	c.given = nil

@@ -7,62 +7,61 @@ import (
 	"strings"
 )
 
-// Plan is what a flow will do when it is run: its stages, how they are connected, and
-// what runs where. Making one runs nothing, and it does not follow what becomes of the
-// flow. It is a plain value: goroutines may share it as long as none writes to it, and
-// a copy has Stages in common with the original. The zero value has no stages.
+// Plan describes what a flow will do when it is run: its stages, how they are connected,
+// and what runs where. Making a Plan runs nothing, and a Plan does not change when the flow
+// is used later. It is a plain value: goroutines may share it as long as none writes to it,
+// and a copy shares Stages with the original. The zero Plan has no stages.
 //
-// Its methods do not check it. In one that was made by hand, places in From that are
-// not before the stage itself count as not there.
+// Its methods do not check it. In a Plan made by hand, positions in From that are not
+// before the stage itself are ignored.
 type Plan struct {
-	// Stages are in an order in which each comes behind those that it takes from,
-	// sources first, the terminal side last.
+	// Stages are in an order in which each stage comes after those that it takes from:
+	// sources first, the terminal last.
 	Stages []PlannedStage
 }
 
 // PlannedStage is one stage of a [Plan]. It is a plain value like the Plan.
 type PlannedStage struct {
-	// Name is what errors call the stage; where none was given, it is the Kind.
+	// Name is what errors call the stage. The default is the Kind.
 	Name string
 	// Kind is what the stage does: "from", "map", "flatmap", "filter", "tap", "take",
 	// "batch", "merge", "zip", "broadcast", "route", "partition", "through" and so on.
 	Kind string
-	// From has the places in Plan.Stages of those that the stage takes from. A source
-	// has none.
+	// From has the positions in Plan.Stages of the stages that this one takes from. A
+	// source has none.
 	From []int
-	// Group numbers what runs together: the stages of a group are fused into one chain
-	// of calls on one goroutine. A stage with workers is alone in its group. A fan-in
-	// ("merge", and the second half of a broadcast) hands over without a goroutine of
+	// Group numbers what runs together: the stages of a group are fused into one chain of
+	// calls on one goroutine. A stage with workers is alone in its group. A fan-in
+	// ("merge", and the second half of a broadcast) hands items over without a goroutine of
 	// its own.
 	Group int
-	// Workers is how many goroutines the stage has of its own. With 0 it runs on that
-	// of its group.
+	// Workers is how many goroutines the stage has of its own. With 0 it runs on that of
+	// its group.
 	Workers int
-	// MaxWorkers is above Workers if the stage finds its number by itself, between the
-	// two.
+	// MaxWorkers is above Workers if the stage chooses a number between the two itself.
 	MaxWorkers int
-	// Copies is how many of the stage run at once, in the lanes of a Partition, each
+	// Copies is how many copies of the stage run at once, in the lanes of a Partition, each
 	// with its own Workers, Window and Buffer. Elsewhere it is 1; 0 means the same.
 	Copies int
-	// Ordered says that outputs come in the order of the inputs.
+	// Ordered says that a stage with workers gives its outputs in the order of its inputs.
 	Ordered bool
-	// Window is how many inputs may be in an ordered stage with workers at once, in
-	// flight and finished.
+	// Window is how many inputs may be in an ordered stage with workers at once, in flight
+	// or finished.
 	Window int
-	// Buffer is how many items may wait before the stage. With 0 it has no queue: it is
-	// called by the stages before it.
+	// Buffer is how many items may wait before the stage. With 0 it has no queue: the
+	// stages before it call it.
 	Buffer int
-	// Policies say what the stage does beside calling its function: "retry 3",
+	// Policies are what the stage does besides calling its function: "retry 3",
 	// "timeout 5s", "limit", "skip errors", "dead letters".
 	Policies []string
-	// Holds is the most items that may be in the stage, in hand and waiting, Copies
-	// included. It is -1 if the plan does not bound it.
+	// Holds is the most items that may be in the stage at once, in progress or waiting,
+	// Copies included. It is -1 if the plan does not bound it.
 	Holds int
 }
 
-// InFlight returns the most items that may be under way at once in a run, which is the
-// sum of what the stages hold. bounded is false if at least one of them may hold any
-// number; then n is the sum of the others.
+// InFlight returns the most items that may be under way at once in a run: the sum of what
+// the stages hold. bounded is false if the plan does not bound at least one of them; n is
+// then the sum of the others.
 func (p Plan) InFlight() (n int, bounded bool) {
 	bounded = true
 	for _, s := range p.Stages {
@@ -75,7 +74,7 @@ func (p Plan) InFlight() (n int, bounded bool) {
 	return n, bounded
 }
 
-// inFlight says in words what InFlight returns.
+// inFlight returns the result of InFlight in words.
 func (p Plan) inFlight() string {
 	switch n, bounded := p.InFlight(); {
 	case !bounded:
@@ -88,7 +87,7 @@ func (p Plan) inFlight() string {
 }
 
 // printable returns a text of the user as all pictures show it: on one line, without
-// control characters, and so that its ends can be seen.
+// control characters, and with its ends visible.
 func printable(text string) string {
 	quoted := strconv.Quote(text)
 	switch {
@@ -109,8 +108,8 @@ func (s PlannedStage) title() string {
 	return title
 }
 
-// traits are what there is to say of a stage by itself. buffer is the one before it, or
-// 0 if that stands elsewhere.
+// traits are the properties of a stage by itself. buffer is the size of the buffer before
+// it, or 0 if that is shown elsewhere.
 func (s PlannedStage) traits(buffer int) []string {
 	var all []string
 	switch {
@@ -143,12 +142,12 @@ func bufferLabel(buffer int) string { return fmt.Sprintf("buffer %d", buffer) }
 
 func (s PlannedStage) hasWorkers() bool { return s.Workers > 0 || s.MaxWorkers > 0 }
 
-// planGraph is a plan with what its pictures have to look up.
+// planGraph is a plan with the lookup tables that its pictures need.
 type planGraph struct {
 	Plan
-	from   [][]int // by stage: the valid ones of its From
-	to     [][]int // by stage: those that take from it
-	group  []int   // by stage: its place in groups
+	from   [][]int // by stage: the valid positions in its From
+	to     [][]int // by stage: the stages that take from it
+	group  []int   // by stage: its position in groups
 	groups [][]int // the stages of each group, in the order in which the groups begin
 }
 
@@ -175,13 +174,13 @@ func newPlanGraph(p Plan) *planGraph {
 	return g
 }
 
-// called reports whether to is called by from, without a hand-over between the two.
+// called reports whether from calls to directly, without a hand-over between the two.
 func (g *planGraph) called(from, to int) bool {
 	return g.group[from] == g.group[to] && slices.Contains(g.from[to], from)
 }
 
-// fusedWith returns the stage that i is fused to, which is the one that calls it if
-// there is one, or -1 if i is the first of its group.
+// fusedWith returns the stage that i is fused to: the one that calls it, or else the first
+// of its group. It returns -1 if i is the first of its group.
 func (g *planGraph) fusedWith(i int) int {
 	for _, from := range g.from[i] {
 		if g.called(from, i) {
@@ -194,8 +193,8 @@ func (g *planGraph) fusedWith(i int) int {
 	return -1
 }
 
-// diagramLines are what stands in a node of a diagram. The buffer is on the edge if
-// there is one edge only; several of them share it, so that it stands in the node.
+// diagramLines returns the lines in a node of a diagram. The buffer is shown on the edge if
+// there is only one edge, and in the node if several edges share it.
 func (g *planGraph) diagramLines(i int) []string {
 	s := g.Stages[i]
 	buffer := 0
@@ -205,7 +204,7 @@ func (g *planGraph) diagramLines(i int) []string {
 	return append([]string{s.title()}, s.traits(buffer)...)
 }
 
-// edgeLabel is what stands on the edges to a stage, or "" for nothing.
+// edgeLabel returns the label of the edges to a stage, or "" for none.
 func (g *planGraph) edgeLabel(to int) string {
 	if buffer := g.Stages[to].Buffer; buffer > 0 && len(g.from[to]) == 1 {
 		return bufferLabel(buffer)

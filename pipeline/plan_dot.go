@@ -9,11 +9,11 @@ import (
 //
 //	dot -Tsvg plan.dot > plan.svg
 //
-// A source is an ellipse, a stage with workers a box with double sides, and any other
-// one a box with round corners; those that are fused share a frame. A buffer is written
-// at the connection, or in the stage itself if several connections share it. What
-// [Plan.InFlight] returns stands below. Names may contain anything. The text ends with
-// a newline, and the same plan has the same text always.
+// A source is an ellipse, a stage with workers is a box with double sides, and any other
+// stage is a box with round corners; fused stages share a frame. A buffer is written at the
+// connection, or in the stage itself if several connections share it. The result of
+// [Plan.InFlight] stands below. Names may contain anything. The text ends with a newline,
+// and the same plan always has the same text.
 func (p Plan) DOT() string {
 	g := newPlanGraph(p)
 	var b strings.Builder
@@ -61,8 +61,8 @@ func (g *planGraph) dotShape(i int) string {
 	}
 }
 
-// dotQuote returns lines as one quoted string. Inside of it Graphviz reads backslashes
-// as the start of an escape, some of which insert other names, and ampersands as the
+// dotQuote returns lines as one quoted string. Within it, Graphviz reads a backslash as the
+// start of an escape, and some escapes insert other names; it reads an ampersand as the
 // start of an HTML entity.
 func dotQuote(lines ...string) string {
 	text := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `&`, `&amp;`, "\n", `\n`).Replace(strings.Join(lines, "\n"))

@@ -6,13 +6,13 @@ import (
 	"unicode"
 )
 
-// Mermaid returns the plan as a flowchart in the language of Mermaid, which GitHub and
-// GitLab draw where it stands in a code block of that name. A source has round ends, a
-// stage with workers double sides, and any other one round corners; those that are
-// fused share a frame. A buffer is written at the connection, or in the stage itself if
-// several connections share it. What [Plan.InFlight] returns is a comment. Names may
-// contain anything. The text ends with a newline, and the same plan has the same text
-// always.
+// Mermaid returns the plan as a flowchart in the language of Mermaid. GitHub and GitLab
+// draw it where it stands in a code block with the language mermaid. A source has round
+// ends, a stage with workers has double sides, and any other stage has round corners; fused
+// stages share a frame. A buffer is written at the connection, or in the stage itself if
+// several connections share it. The result of [Plan.InFlight] is a comment. Names may
+// contain anything. The text ends with a newline, and the same plan always has the same
+// text.
 func (p Plan) Mermaid() string {
 	g := newPlanGraph(p)
 	var b strings.Builder
@@ -62,15 +62,15 @@ func mermaidLines(lines []string) string {
 	return strings.Join(lines, "<br/>")
 }
 
-// mermaidEscape writes a text so that it can stand between double quotes. Labels are
-// read as Markdown and as HTML, with exceptions that differ from version to version. So
-// only what has no meaning in any of them is left as it is, and all else becomes an
-// entity code, which is a number sign where HTML has an ampersand too.
+// mermaidEscape escapes a text so that it can stand between double quotes. Mermaid reads
+// labels as Markdown and as HTML, with exceptions that differ between versions. So only
+// characters without a meaning in any of them stay as they are. All others become entity
+// codes, which have a number sign where HTML has an ampersand and a number sign.
 //
-// That does not do for what Mermaid looks for after it has decoded these: a backslash
-// with an n, formulas between pairs of dollar signs, icons such as fa:fa-car, and the
-// form into which it brings entity codes itself, with a degree sign and a pilcrow. An
-// invisible character keeps it from finding them.
+// That is not enough for what Mermaid looks for after it has decoded the entity codes: a
+// backslash with an n, formulas between pairs of dollar signs, icons such as fa:fa-car, and
+// its own form of entity codes, with a degree sign and a pilcrow. An invisible character
+// keeps Mermaid from finding these.
 func mermaidEscape(text string) string {
 	const wordJoiner = '\u2060'
 	var b strings.Builder

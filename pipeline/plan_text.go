@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// String draws the plan for a terminal, sources at the top, one stage a line:
+// String draws the plan for a terminal, sources at the top, one stage per line:
 //
 //	○ from
 //	○ parse (map)      fused with from
@@ -18,12 +18,12 @@ import (
 //
 //	at most 1604 items under way
 //
-// A filled circle is a stage with workers, and "x 2" one that runs twice at once, with
-// workers and buffer of its own each time. Stages right below each other are one chain
-// of calls on one goroutine; a line between them is a hand-over to another. Where a
-// stage has several behind it or before it, the line branches. Last comes what
-// [Plan.InFlight] returns. The text has no newline at its end, and the same plan has
-// the same text always.
+// A filled circle is a stage with workers. "x 2" marks a stage of which two copies run at
+// once, each with its own workers and buffer. Stages directly below each other are one
+// chain of calls on one goroutine; a line between them is a hand-over to another goroutine.
+// The line branches where a stage has several stages before or after it. The result of
+// [Plan.InFlight] comes last. The text does not end with a newline, and the same plan
+// always has the same text.
 func (p Plan) String() string {
 	if len(p.Stages) == 0 {
 		return "no stages"
@@ -94,10 +94,10 @@ func (t *planText) traits(i int) string {
 	return strings.Join(append(all, s.traits(s.Buffer)...), ", ")
 }
 
-// widestHead is how far traits may be moved to the right by a long name elsewhere.
+// widestHead is how far a long name may move the traits of other stages to the right.
 const widestHead = 48
 
-// aligned returns the rows with their traits below each other.
+// aligned returns the rows with their traits in one column.
 func (t *planText) aligned() string {
 	width := 0
 	for _, r := range t.rows {
@@ -116,9 +116,8 @@ func (t *planText) aligned() string {
 	return b.String()
 }
 
-// lanes are the columns in which the connections run down that are drawn but have not
-// met their stage yet. Each one holds that stage, or free. Connections branch to the
-// right only.
+// lanes are the columns of the connections that are drawn but have not reached their stage
+// yet. Each holds that stage, or free. Connections branch to the right only.
 type lanes []int
 
 const free = -1
@@ -134,7 +133,7 @@ func (l *lanes) to(stage int) []int {
 	return columns
 }
 
-// join ends the connections to a stage, and returns the column that the stage gets.
+// join ends the connections to a stage, and returns the column of the stage.
 func (l *lanes) join(stage int, columns []int) int {
 	if len(columns) == 0 {
 		return l.add(stage, 0)
@@ -145,7 +144,7 @@ func (l *lanes) join(stage int, columns []int) int {
 	return columns[0]
 }
 
-// fork replaces the stage in a column by the connections to those behind it, and
+// fork replaces the stage in a column with the connections to the stages after it, and
 // returns their columns.
 func (l *lanes) fork(column int, to []int) []int {
 	if len(to) == 0 {
@@ -160,7 +159,7 @@ func (l *lanes) fork(column int, to []int) []int {
 	return columns
 }
 
-// add puts a connection into the first free column at or behind from.
+// add puts a connection into the first free column at or after from.
 func (l *lanes) add(stage, from int) int {
 	for c := from; c < len(*l); c++ {
 		if (*l)[c] == free {
@@ -172,7 +171,7 @@ func (l *lanes) add(stage, from int) int {
 	return len(*l) - 1
 }
 
-// node draws what stands in a column, and the connections beside it.
+// node draws a symbol in a column, and the connections beside it.
 func (l *lanes) node(column int, symbol rune) string {
 	drawn := make([]rune, 0, 2*len(*l))
 	width := 0
@@ -192,8 +191,8 @@ func (l *lanes) node(column int, symbol rune) string {
 	return string(drawn[:width])
 }
 
-// branches draws the connections, and a line that leads from the first of the given
-// columns to all others. A connection that the line meets on the way passes under it.
+// branches draws the connections, and a line from the first of the given columns to all
+// others. A connection that the line crosses passes under it.
 func (l *lanes) branches(columns []int, joint, corner rune) string {
 	first, last := columns[0], columns[len(columns)-1]
 	drawn := make([]rune, 0, 2*len(*l))

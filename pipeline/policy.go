@@ -11,16 +11,17 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// ErrorPolicy says what becomes of an input that has failed: [FailFast], [Skip] or a
+// ErrorPolicy says what happens to an input that has failed: [FailFast], [Skip] or a
 // [DeadLetter].
 type ErrorPolicy interface{ errorPolicy() }
 
-// ErrorMode is an [ErrorPolicy] without anything beside it.
+// ErrorMode is an [ErrorPolicy] that needs no arguments.
 type ErrorMode uint8
 
 const (
-	// FailFast leaves it to the terminal: the fail-fast ones end the run with the failure,
-	// and Results gives it as a result. The default.
+	// FailFast leaves the failure to the terminal: Run, ForEach, Collect and All end the
+	// run with it, while Results yields the failure as a result and continues. It is the
+	// default.
 	FailFast ErrorMode = iota
 	// Skip drops the input and goes on. The [Report] counts it.
 	Skip
@@ -39,28 +40,29 @@ func (m ErrorMode) String() string {
 	return fmt.Sprintf("ErrorMode(%d)", uint8(m))
 }
 
-// DeadLetter drops the input and goes on, as [Skip] does, but calls fn first, on the
-// goroutine of the call that failed: so several may call it at once, and the stage is
-// held up as long as it takes, which is part of no input's Timing. If fn panics or calls
-// [runtime.Goexit], that is the failure of the input, and the terminal's business. A nil fn
-// panics in [OnError].
+// DeadLetter drops the input and goes on, as [Skip] does, but calls fn first. fn runs on
+// the goroutine of the call that failed: several goroutines may call it at once, and it
+// holds up the stage for as long as it takes, which is not part of any input's Timing. If
+// fn panics or calls [runtime.Goexit], the input fails with that, and the terminal handles
+// it. A nil fn panics in [OnError].
 func DeadLetter(fn func(Letter)) ErrorPolicy { return deadLetter(fn) }
 
 type deadLetter func(Letter)
 
 func (deadLetter) errorPolicy() {}
 
-// Letter tells of an input that has failed; see [DeadLetter]. It is a plain value.
+// Letter describes an input that has failed; see [DeadLetter]. It is a plain value.
 type Letter struct {
 	Stage    string        // the name of the stage
-	Index    int           // place of the input in the source, from 0
+	Index    int           // position of the input in the source, from 0
 	Input    any           // what the function was called with
-	Err      error         // what it or a [Limit] returned last, or a *result.PanicError, or [ErrGoexit]
-	Attempts int           // calls made; 0: a Limit refused it
+	Err      error         // the last error of the function or a [Limit], or a *result.PanicError, or [ErrGoexit]
+	Attempts int           // calls made; 0 if a Limit refused it
 	Timing   result.Timing // up to the failure, through all stages
 }
 
-// lost returns what decides on failed inputs; nil if the terminal does.
+// lost returns the function that decides on failed inputs, or nil if the terminal handles
+// them.
 func lost[T, U any](c *config, clock engine.Clock) func(T, *item[U], error) engine.Fate {
 	switch {
 	case c.skips:
@@ -77,7 +79,7 @@ func lost[T, U any](c *config, clock engine.Clock) func(T, *item[U], error) engi
 	return nil
 }
 
-// calls are the policies on the calls of a stage in one run.
+// calls holds the policies for the calls of a stage in one run.
 type calls struct {
 	limits []Waiter
 	retry  *retry.Retrier
@@ -121,19 +123,19 @@ func (p *calls) again(ctx context.Context, made *int32, call func() error) error
 	}
 }
 
-// pause waits until a call may be made again, or says why it may not.
+// pause waits until another call may be made, or returns the reason why it may not.
 func (p *calls) pause(ctx context.Context, wait time.Duration) error {
 	if cut := p.retry.Sleep(ctx, wait); cut != nil {
 		return cut
 	}
 	limit := p.before(ctx)
-	if ctx.Err() != nil { // whatever the limit says of that
+	if ctx.Err() != nil { // whatever the limit has returned
 		return context.Cause(ctx)
 	}
 	return limit
 }
 
-// timed gives each call of fn its own context if there is a timeout.
+// timed returns fn with a context of its own for each call, if there is a timeout.
 func timed[T, U any](c *config, fn engine.Func[T, U]) engine.Func[T, U] {
 	if c.timeout == 0 {
 		return fn

@@ -9,17 +9,17 @@ import (
 	"math"
 )
 
-// FromFunc returns a flow of what next returns, until its error is [io.EOF]; that value
-// does not count. Any other error ends the source as a failure. next is called by one
-// goroutine at a time; its context ends with the run, and also when the run drains (see
-// [Drain]): what it returns then without an error is still passed on, and an error that is
-// the context's, or its cause, is none.
+// FromFunc returns a flow of the values that next returns, until its error is [io.EOF]; the
+// value beside that is ignored. Any other error ends the source as a failure. next is
+// called by one goroutine at a time. Its context ends with the run, and also when the run
+// drains (see [Drain]). A value that it then returns without an error is still passed on,
+// and an error that is the context's error or cause is not a failure.
 //
-// A next that does not heed its context cannot be interrupted, and the run waits for it. Its
-// panic is a failure of the source, too.
+// A next that ignores its context cannot be interrupted, and the run waits for it. A panic
+// of next is a failure of the source, too.
 //
-// A function of this kind mostly has a place in what it reads. So the flow serves one run
-// only: another one gives [ErrSourceUsed]. The kind of the source is "from". A nil next
+// Such a function usually has a position in what it reads. So the flow serves only one run:
+// another one fails with [ErrSourceUsed]. The kind of the source is "from". A nil next
 // panics.
 func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 	if next == nil {
@@ -50,7 +50,7 @@ func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 			case errors.Is(err, io.EOF):
 				return nil
 			case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
-				g.open() // it notes that the run is not complete, unless it drains
+				g.open() // it records that the run is incomplete, unless it drains
 				return nil
 			default:
 				return err
@@ -60,18 +60,19 @@ func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 	}))
 }
 
-// maxLine is how long a line may be if nothing is said, in bytes.
+// maxLine is the default limit of the length of a line, in bytes.
 const maxLine = 1 << 20
 
-// Lines returns a flow of the lines of r, without "\n" or "\r\n" at their ends; the last one
-// may be without, and loses a "\r" as well. The index of a line is its number, from 0. limit
-// is how long a line may be, in bytes, without its end; the default is 1 MiB. A longer one is a
-// failure, [bufio.ErrTooLong], and ends the source, as does an error of r; the failure carries
-// the number of the line that could not be read, of which nothing is passed on. r is read
-// ahead of the lines, by no more than the limit and a few bytes, and is not closed. A Read
-// that blocks cannot be interrupted, and the run waits for it. The flow serves one run only:
-// another one gives [ErrSourceUsed]. The kind of the source is "lines". A nil r and a limit
-// below 1 panic.
+// Lines returns a flow of the lines of r, without the "\n" or "\r\n" at their ends. The
+// last line need not end in "\n"; a "\r" at its end is removed as well. The index of a line
+// is its number, from 0. limit is the maximum length of a line in bytes, without its
+// ending; the default is 1 MiB. A longer line is a failure, [bufio.ErrTooLong], and ends
+// the source, as does an error of r. The failure carries the number of the line that could
+// not be read; nothing of that line is passed on. r is read ahead of the lines by at most
+// the limit and a few bytes, and is not closed. A Read that blocks cannot be interrupted,
+// and the run waits for it. The flow serves only one run: another one fails with
+// [ErrSourceUsed]. The kind of the source is "lines". A nil r panics, and so does a limit
+// below 1.
 func Lines(r io.Reader, limit ...int) Flow[string] {
 	most := maxLine
 	switch {
@@ -88,7 +89,7 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 	return newSource("lines", once(func(g *giver[string]) error {
 		from := &untilEOF{from: r}
 		lines := bufio.NewScanner(from)
-		lines.Buffer(nil, min(most, math.MaxInt-2)+2) // the scanner counts the end of the line in
+		lines.Buffer(nil, min(most, math.MaxInt-2)+2) // the scanner includes the line ending
 		lines.Split(from.line)
 		for g.open() {
 			if !lines.Scan() {
@@ -105,8 +106,8 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 	}))
 }
 
-// untilEOF is a reader that knows whether it has been read to its end. A scanner takes any
-// error for the end, and half a line before it for a whole one.
+// untilEOF is a reader that knows whether it was read to its end. A scanner takes any error
+// for the end, and would return the incomplete line before an error as a line.
 type untilEOF struct {
 	from  io.Reader
 	ended bool

@@ -9,23 +9,22 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Report is what a run tells of itself: which stage did what, and which one held the
-// run back. Give it to a terminal with [ReportTo] and read it afterwards, or while the
-// run goes on:
+// Report describes a run: what each stage did, and which stage held the run back. Pass it
+// to a terminal with [ReportTo] and read it afterwards, or while the run goes on:
 //
 //	var report pipeline.Report
 //	err := flow.Run(ctx, pipeline.ReportTo(&report))
 //	fmt.Println(&report)
 //
-// The zero Report is ready to use and knows of no run. It can be given to one run after
-// the other, and to several at once: it tells of the one that was started last. Of a run
-// that has ended it holds a Snapshot and nothing else. It may be read by several
+// The zero Report is ready to use and describes no run. It can be passed to one run after
+// the other, and to several at once: it describes the one that was started last. Once that
+// run has ended, the Report holds only a Snapshot of it. A Report may be read by several
 // goroutines at once and must not be copied.
 type Report struct{ now atomic.Pointer[recorder] }
 
-// ReportTo has the run report to r, from its start on. Each call is then timed, also in
-// terminals that show no timing, and costs some tens of nanoseconds more a stage; each stage
-// takes some 40 KiB. The default is not to report. A nil r panics.
+// ReportTo makes the run report to r, from its start on. Each call is then timed, even in
+// terminals that show no timing, which costs some tens of nanoseconds more per stage. Each
+// stage takes about 40 KiB. The default is no report. A nil r panics.
 func ReportTo(r *Report) RunOption {
 	return func(c *run) {
 		c.once("ReportTo")
@@ -36,27 +35,27 @@ func ReportTo(r *Report) RunOption {
 	}
 }
 
-// Snapshot returns what is known by now: of the run that goes on, or the one that has
-// ended, the calls under way included. It does not wait for the run. Of a Report without
-// a run it is the zero Snapshot. While the run goes on the stages are read one after the
-// other, so that the figures of two of them can be some microseconds apart.
+// Snapshot returns what is known now of the run that goes on, or has ended, calls under way
+// included. It does not wait for the run. Without a run it returns the zero Snapshot. While
+// the run goes on the stages are read one after the other, so the figures of two stages can
+// be some microseconds apart.
 func (r *Report) Snapshot() Snapshot { return r.now.Load().snapshot() }
 
-// String returns the table of [Snapshot.String], of what is known by now.
+// String returns the table of [Snapshot.String] for the current [Report.Snapshot].
 func (r *Report) String() string { return r.Snapshot().String() }
 
-// MarshalJSON returns the object of [Snapshot.MarshalJSON], of what is known by now. Its
-// error is always nil.
+// MarshalJSON returns the object of [Snapshot.MarshalJSON] for the current
+// [Report.Snapshot]. Its error is always nil.
 func (r *Report) MarshalJSON() ([]byte, error) { return r.Snapshot().MarshalJSON() }
 
-// Progress has tell called with a [Snapshot] while the run goes on, every so often, and
-// once more when it has settled, with Done, before the terminal returns. The calls come
-// one after the other on a goroutine of their own, and hold up no stage: what comes due
-// while one of them is not back is left out, but the terminal waits for the last one. A
-// panic of tell, and a call of [runtime.Goexit] in it, is a failure of stage "progress"
-// with index -1, and nothing is told any more: fail-fast terminals end the run with it,
-// and Results gives it last. The default is not to tell. A nil tell, and an every that is
-// not positive, panic.
+// Progress calls tell with a [Snapshot] at the interval every while the run goes on, and
+// once more, with Done set, when the run has settled, before the terminal returns. The
+// calls come one after the other on a separate goroutine, and hold up no stage. While a
+// call is running, further ones that come due are left out. The terminal waits for the last
+// call. If tell panics or calls [runtime.Goexit], that is a failure of stage "progress"
+// with index -1, and tell is not called again: fail-fast terminals end the run with the
+// failure, and Results yields it last. The default is not to call anything. A nil tell
+// panics, and so does an every that is not positive.
 func Progress(tell func(Snapshot), every time.Duration) RunOption {
 	return func(c *run) {
 		c.once("Progress")
@@ -70,8 +69,8 @@ func Progress(tell func(Snapshot), every time.Duration) RunOption {
 	}
 }
 
-// watch prepares the meters for a run of what last describes, and returns the node of its
-// terminal.
+// watch prepares the meters for a run of the plan that ends in last, and returns the node
+// of its terminal.
 func (r *run) watch(sc *engine.Scope, last *node) *node {
 	end := config{kind: r.kind, name: r.kind, buffer: defaultBuffer}
 	root := &node{config: &end, role: roleFused, ups: []*node{last}}
@@ -90,8 +89,8 @@ func (r *run) watch(sc *engine.Scope, last *node) *node {
 	return root
 }
 
-// settled ends the watch over a run that has settled, and returns the failure of who was
-// told of it.
+// settled ends the watch over a run that has settled, and returns the failure of Progress,
+// if any.
 func (r *run) settled() error {
 	if r.rec == nil {
 		return nil
@@ -105,15 +104,15 @@ func (r *run) settled() error {
 	return r.progress.err
 }
 
-// progress tells a function of the user how the run gets on.
+// progress calls a function of the user with snapshots of the run.
 type progress struct {
 	tell          func(Snapshot)
 	rec           *recorder
 	stop, stopped chan struct{}
-	err           error // of tell; to be read once it has stopped
+	err           error // of tell; read it only after stopped is closed
 }
 
-// run is the goroutine that tells. Its owner is the run's terminal, in settled.
+// run is the goroutine that calls tell. The run's terminal owns it and ends it in settled.
 func (p *progress) run(sc *engine.Scope, every time.Duration) {
 	returned := false
 	defer func() {
@@ -132,7 +131,7 @@ func (p *progress) run(sc *engine.Scope, every time.Duration) {
 	for done := false; !done; {
 		select {
 		case <-ticks.C:
-			if s := p.rec.snapshot(); !s.Done { // else there is a last call for it
+			if s := p.rec.snapshot(); !s.Done { // otherwise the last call tells it
 				p.tell(s)
 			}
 		case <-p.stop:
@@ -143,12 +142,12 @@ func (p *progress) run(sc *engine.Scope, every time.Duration) {
 	returned = true
 }
 
-// recorder knows of one run: from the meters as long as it goes on, and then only what
-// they have shown, so that a report does not hold on to queues and functions.
+// recorder knows one run: from its meters while the run goes on, and afterwards only from
+// the last reading, so that a report does not retain queues and functions.
 type recorder struct {
 	clock engine.Clock
-	live  atomic.Pointer[planner]  // nil behind the end
-	last  atomic.Pointer[Snapshot] // set at the end, before live is not
+	live  atomic.Pointer[planner]  // nil after the end
+	last  atomic.Pointer[Snapshot] // set at the end, before live is cleared
 }
 
 // close takes the last reading.
@@ -167,13 +166,13 @@ func (rec *recorder) snapshot() Snapshot {
 		return stages.read(rec.clock.Now())
 	}
 	s := *rec.last.Load()
-	s.Stages = slices.Clone(s.Stages) // whoever sorts them has no others in hand
+	s.Stages = slices.Clone(s.Stages) // so that a caller may sort them
 	return s
 }
 
 // read reads all meters.
 func (p *planner) read(now int64) Snapshot {
-	// The last stage is the first to be read, so that none has taken what has not been given.
+	// The last stage is read first, so that no stage has taken more than the one before has given.
 	readings := make([]engine.Reading, len(p.nodes))
 	for i, n := range slices.Backward(p.nodes) {
 		readings[i] = n.meter.Read(now)
@@ -188,7 +187,7 @@ func (p *planner) read(now int64) Snapshot {
 	return s
 }
 
-// stats tells of one stage, all but its shares.
+// stats returns the figures of one stage, except its shares.
 func (p *planner) stats(i int, readings []engine.Reading) StageStats {
 	planned, r := p.stages[i], readings[i]
 	st := StageStats{
@@ -197,9 +196,9 @@ func (p *planner) stats(i int, readings []engine.Reading) StageStats {
 		In: r.In, Out: r.Out, Errors: r.Errors, Retries: r.Retries, Skipped: r.Skipped, Dead: r.Dead,
 		Wait: r.Wait, Run: r.Run,
 	}
-	if planned.Buffer > 0 { // else what its meter may show is the queue of the stage before
+	if planned.Buffer > 0 { // otherwise its meter may show the queue of the stage before
 		st.Buffer = planned.Buffer * planned.Copies
-		// What one worker has in hand and another one asks for is put back on top of a full queue: it is still in hand.
+		// Items that a worker puts back for another one may exceed a full queue: they still count as taken.
 		st.Queue, st.PeakQueue = min(r.Waiting, st.Buffer), min(max(r.Peak, r.Waiting), st.Buffer)
 	}
 	switch p.nodes[i].role {
@@ -208,7 +207,7 @@ func (p *planner) stats(i int, readings []engine.Reading) StageStats {
 		if planned.MaxWorkers > planned.Workers {
 			st.MaxWorkers, st.Choice = planned.MaxWorkers, r.Note
 		}
-	case roleMerge: // nothing of its own runs
+	case roleMerge: // it runs nothing of its own
 		st.In = p.given(p.nodes[i], readings)
 		st.Out = st.In
 	case roleSource, roleFused, roleQueued, roleFan, rolePort:
@@ -216,7 +215,8 @@ func (p *planner) stats(i int, readings []engine.Reading) StageStats {
 	return st
 }
 
-// given is how many items the steps before n have put out, to be read behind the others.
+// given returns how many items the steps before n have put out. Call it after the other
+// readings.
 func (p *planner) given(n *node, readings []engine.Reading) (total uint64) {
 	for _, up := range n.ups {
 		total += p.gave(up, readings)
@@ -224,8 +224,8 @@ func (p *planner) given(n *node, readings []engine.Reading) (total uint64) {
 	return total
 }
 
-// gave is how many items n has put out. A fan's own count is of what it has handed to its branches,
-// and of what goes around them.
+// gave returns how many items n has put out. A fan's own count includes what it has handed
+// to its branches and what goes around them.
 func (p *planner) gave(n *node, readings []engine.Reading) uint64 {
 	switch n.role {
 	case rolePort:
@@ -239,13 +239,13 @@ func (p *planner) gave(n *node, readings []engine.Reading) uint64 {
 			total += p.gave(branch, readings)
 		}
 		around := readings[slices.Index(p.nodes, n)].Out
-		return total + around - min(around, handed) // while the run goes on, the ports are read later
+		return total + around - min(around, handed) // while the run goes on, the ports are read later and may show more
 	case roleSource, roleFused, rolePooled, roleQueued:
 	}
 	return readings[slices.Index(p.nodes, n)].Out
 }
 
-// handed is how many items came to the ports with that id.
+// handed returns how many items came to the ports with that id.
 func (n *node) handed(id *int) (total uint64) {
 	if n.role == rolePort && n.id == id {
 		return n.meter.Read(0).Out
@@ -256,7 +256,7 @@ func (n *node) handed(id *int) (total uint64) {
 	return total
 }
 
-// shares sets what the workers of stage i did with their time.
+// shares sets the shares of time of stage i.
 func (st *StageStats) shares(readings []engine.Reading, stages []StageStats, i int) {
 	r := readings[i]
 	if r.Capacity <= 0 {
@@ -264,7 +264,7 @@ func (st *StageStats) shares(readings []engine.Reading, stages []StageStats, i i
 	}
 	blocked := r.Blocked
 	for j := i + 1; j < len(stages); j++ {
-		if stages[j].Group == st.Group { // it has the goroutine in turn with this one
+		if stages[j].Group == st.Group { // it takes turns on the goroutine with this one
 			blocked += readings[j].Busy + readings[j].Limited + readings[j].Blocked
 		}
 	}

@@ -7,39 +7,39 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// RunOption sets how a terminal runs a flow. An option given twice, and one whose value
-// makes no sense, panics.
+// RunOption sets how a terminal runs a flow. An option given twice, or with an invalid
+// value, panics.
 type RunOption func(*run)
 
 // run is what the steps of one run share.
 type run struct {
 	kind   string          // of the terminal
-	intake context.Context //nolint:containedctx // ended: the sources are to give no more
+	intake context.Context //nolint:containedctx // once it has ended, the sources give no more
 	report *Report
 	tell   func(Snapshot)
 	every  time.Duration
 
-	rec      *recorder // nil if nobody watches
-	progress *progress // nil if nobody is told
+	rec      *recorder // nil if the run is not watched
+	progress *progress // nil without the option Progress
 
 	given map[string]bool
 }
 
-// Drain has the run take no more input once ctx ends, and finish what is in flight: its
+// Drain makes the run take no more input once ctx ends, and finish what is in flight. Its
 // sources end as if they had nothing more to give, batches and other steps that hold
-// something back pass it on, and the terminal returns as usual, with no error for it.
-// So it is for a service that is told to stop, and differs from the terminal's own
-// context, whose end cancels the calls in flight:
+// something back pass it on, and the terminal returns as usual, with no error because of
+// it. Use it for a service that is told to stop. The terminal's own context is different:
+// its end cancels the calls in flight.
 //
 //	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt)
 //	err := flow.Run(context.Background(), pipeline.Drain(stop))
 //
-// A sequence that blocks in its own code is told when it gives its next value, which is
-// still passed on; [FromChan] and [FromFunc] are told at once. What a [FlatMap] makes of an
-// input that was taken is in flight: one without an end is ended by the terminal's context
-// alone. If ctx has ended before the
-// run begins, nothing is taken. Failures are failures as ever, and if the terminal's context
-// ends too, that counts. The default is not to drain. A nil ctx panics.
+// [FromChan] stops at once, and the context of a [FromFunc] function ends at once. A
+// sequence that blocks in its own code stops when it gives its next value, which is still
+// passed on. The outputs of an input that a [FlatMap] has taken are in flight: an endless
+// sequence ends only with the terminal's context. If ctx has ended before the run begins,
+// nothing is taken. Failures are handled as usual, and if the terminal's context ends too,
+// its end takes precedence. The default is not to drain. A nil ctx panics.
 func Drain(ctx context.Context) RunOption {
 	return func(r *run) {
 		r.once("Drain")
@@ -62,8 +62,8 @@ func (r *run) once(option string) {
 
 func (r *run) refuse(why string) { panic("pipeline: " + r.kind + ": " + why) }
 
-// newRun takes in the options of a run by a terminal of that kind, and says what is wrong
-// with its arguments.
+// newRun applies the options of a run by a terminal of that kind, and panics if an argument
+// is invalid.
 func newRun(ctx context.Context, kind string, opts []RunOption) *run {
 	r := &run{kind: kind}
 	if ctx == nil {
@@ -98,7 +98,7 @@ func consume[T any](ctx context.Context, last step[T], r *run, keep bool, body f
 		if seg.drain != nil {
 			seg.drain()
 		}
-		_ = sc.Settle() // it was stopped: there is no error
+		_ = sc.Settle() // the run was stopped, so there is no error
 		_ = r.settled()
 	}()
 	last.drive(seg.up(0), incoming(seg, func(it *item[T]) bool {
@@ -114,7 +114,7 @@ func consume[T any](ctx context.Context, last step[T], r *run, keep bool, body f
 	return sc, err
 }
 
-// watched calls body, and notes the time if anybody watches.
+// watched calls body, and records the time if the run is watched.
 func watched[T any](seg *segment, it *item[T], body func(*segment, *item[T]) bool) bool {
 	p := seg.probe
 	if p == nil {

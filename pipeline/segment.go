@@ -2,15 +2,15 @@ package pipeline
 
 import "github.com/millstream-go/millstream/internal/engine"
 
-// site is where a step is opened for a run.
+// site is the place where a step is opened for a run.
 type site struct {
 	*engine.Scope
 	run   *run
 	lanes *binding // what the ports of branches are bound to
-	node  *node    // of the step; nil if nobody watches the run
+	node  *node    // of the step; nil if the run is not watched
 }
 
-// up is the site of the step that is the i-th before this one.
+// up returns the site of the i-th step before this one.
 func (at site) up(i int) site {
 	if at.node != nil {
 		at.node = at.node.ups[i]
@@ -18,13 +18,13 @@ func (at site) up(i int) site {
 	return at
 }
 
-// within is the same place in another scope.
+// within returns the same site in another scope.
 func (at site) within(sc *engine.Scope) site {
 	at.Scope = sc
 	return at
 }
 
-// meter is that of the step; nil if nobody watches.
+// meter returns the meter of the step, or nil if the run is not watched.
 func (at site) meter() *engine.Meter {
 	if at.node == nil {
 		return nil
@@ -32,30 +32,30 @@ func (at site) meter() *engine.Meter {
 	return at.node.meter
 }
 
-// segment is a step that is fused with others: where it is opened, and the goroutine
-// that they share.
+// segment is a step that is fused with others: the site where it is opened, and the
+// goroutine that they share.
 type segment struct {
 	site
 	*thread
-	probe *engine.Probe // counts for the step, if anybody watches
-	below *node         // of the step behind it
+	probe *engine.Probe // counts for the step; nil if the run is not watched
+	below *node         // of the step after it
 }
 
 func newSegment(at site) *segment { return &segment{site: at, thread: new(thread)} }
 
-// up is the segment of the i-th step before, on the same goroutine.
+// up returns the segment of the i-th step before, on the same goroutine.
 func (seg *segment) up(i int) *segment {
 	return &segment{site: seg.site.up(i), thread: seg.thread, below: seg.node}
 }
 
-// within is the segment in a scope of its own, for a step that ends early.
+// within returns the segment in a separate scope, for a step that ends early.
 func (seg *segment) within(sc *engine.Scope) *segment {
 	in := *seg
 	in.site = in.site.within(sc)
 	return &in
 }
 
-// enlist has the step counted, if anybody watches.
+// enlist starts counting for the step, if the run is watched.
 func (seg *segment) enlist() {
 	if m := seg.meter(); m != nil && seg.probe == nil {
 		m.Hire(1)
@@ -63,14 +63,14 @@ func (seg *segment) enlist() {
 	}
 }
 
-// queued says that the step behind this one has a queue before it.
+// queued says that the step after this one has a queue before it.
 func (seg *segment) queued(depth func() (waiting, peak int)) {
 	if seg.below != nil {
 		seg.below.meter.Watch(depth)
 	}
 }
 
-// outgoing counts what is emitted, if anybody watches.
+// outgoing returns emit with the items counted, if the run is watched.
 func outgoing[T any](seg *segment, emit func(*item[T]) bool) func(*item[T]) bool {
 	seg.enlist()
 	p := seg.probe
@@ -83,7 +83,7 @@ func outgoing[T any](seg *segment, emit func(*item[T]) bool) func(*item[T]) bool
 	}
 }
 
-// incoming counts what comes, if anybody watches.
+// incoming returns take with the items counted, if the run is watched.
 func incoming[T any](seg *segment, take func(*item[T]) bool) func(*item[T]) bool {
 	seg.enlist()
 	p := seg.probe
@@ -96,8 +96,8 @@ func incoming[T any](seg *segment, take func(*item[T]) bool) func(*item[T]) bool
 	}
 }
 
-// collecting is incoming and outgoing for a step that has no function to be busy with,
-// but work of its own: the time until it emits something is its busy time.
+// collecting is incoming and outgoing for a step without a function: the time of its own
+// work until it emits something counts as busy.
 func collecting[T, U any](seg *segment, take func(*item[T]) bool, emit *func(*item[U]) bool) func(*item[T]) bool {
 	*emit = outgoing(seg, *emit)
 	p, in, out := seg.probe, incoming(seg, take), *emit
@@ -116,27 +116,28 @@ func collecting[T, U any](seg *segment, take func(*item[T]) bool, emit *func(*it
 	}
 }
 
-// thread is what the fused steps of one goroutine share in a run.
+// thread is the state that the fused steps of one goroutine share in a run.
 type thread struct {
-	// mark is the clock reading at the end of the last call, which is the
-	// start of the next; 0 if time has passed since.
+	// mark is the clock reading at the end of the last call, which is the start of the
+	// next; 0 if time has passed since then.
 	mark int64
-	// inBody says that the body of the user's range loop runs: a panic is not ours.
+	// inBody is true while the body of the user's range loop runs: a panic there is not
+	// ours.
 	inBody bool
-	// unwinding says that a step has resolved an item whose function did not
-	// return, and the goroutine is on its way out of it, or to its end.
+	// unwinding is true when a step has resolved an item whose function did not return, and
+	// the goroutine is unwinding out of that function or ending.
 	unwinding bool
-	// rest goes on with what is left in the queue that feeds the segment; nil
-	// if it is a source that feeds it.
+	// rest goes on with what is left in the queue that feeds the segment; nil if a source
+	// feeds it.
 	rest func()
-	// tails are what steps do when what comes before them has ended, first steps
-	// last.
+	// tails are what the steps do when the input before them has ended; those of the first
+	// steps come last.
 	tails []func()
-	// drain throws away what is left in that queue.
+	// drain discards what is left in that queue.
 	drain func()
 }
 
-// start notes the time before a call, if it is not known from the call before.
+// start reads the clock before a call, if the time is not known from the call before.
 func (seg *segment) start() {
 	if seg.Timed && seg.mark == 0 {
 		seg.mark = seg.Clock.Now()
@@ -155,8 +156,8 @@ func (seg *segment) lap(run, ended *int64) {
 	seg.probe.Switch(engine.Idle, now)
 }
 
-// waits is told when the goroutine begins to wait for room behind the step, and when
-// that ends.
+// waits is called when the goroutine begins to wait for room after the step, and when that
+// wait ends.
 func (seg *segment) waits(begins bool) {
 	if seg.probe == nil {
 		return
@@ -168,7 +169,7 @@ func (seg *segment) waits(begins bool) {
 	seg.probe.Switch(mode, seg.Clock.Now())
 }
 
-// and runs body and then tail, also if body is gone on with by another goroutine.
+// and runs body and then tail, even if another goroutine has to finish body.
 func (seg *segment) and(tail, body func()) {
 	seg.tails = append(seg.tails, tail)
 	body()
@@ -183,10 +184,10 @@ func (seg *segment) tail() {
 	tail()
 }
 
-// resume goes on in place of a goroutine that a function has ended.
+// resume continues in place of a goroutine that a function has ended.
 func (seg *segment) resume() {
 	seg.unwinding = false
-	if seg.rest != nil { // else what it came from is gone
+	if seg.rest != nil { // otherwise its source is gone
 		seg.rest()
 	}
 	for len(seg.tails) > 0 {
@@ -194,8 +195,8 @@ func (seg *segment) resume() {
 	}
 }
 
-// leave ends the scope of what feeds the segment, if it has not ended by itself, and
-// waits for it.
+// leave ends the scope of the steps that feed the segment, unless it has ended by itself,
+// and waits for them.
 func (seg *segment) leave(sc *engine.Scope) {
 	if sc.Live() {
 		sc.Stop()
@@ -203,11 +204,11 @@ func (seg *segment) leave(sc *engine.Scope) {
 	seg.drain()
 }
 
-// wanted reports whether items are still passed on: as long as the scope lives,
-// and behind that as results that say that they were canceled.
+// wanted reports whether items are still passed on: while the scope lives, and after that
+// as canceled results, if results are kept.
 func (seg *segment) wanted() bool { return seg.Live() || !seg.Drops() }
 
-// feedFrom puts what a sequential step gives into q, on a goroutine of its own.
+// feedFrom puts the outputs of a sequential step into q, on a goroutine of its own.
 func feedFrom[T any](s step[T], at site, q *engine.Queue[item[T]], done func()) {
 	box := q.NewOutbox()
 	seg := newSegment(at)
@@ -224,8 +225,8 @@ func feedFrom[T any](s step[T], at site, q *engine.Queue[item[T]], done func()) 
 	})
 }
 
-// launch runs body on a goroutine of the run, goes on behind a function that ends it, and
-// calls end at last.
+// launch runs body on a goroutine of the run, continues after a function that ends it, and
+// finally calls end.
 func (seg *segment) launch(body, end func()) {
 	seg.Group.Go(func() {
 		returned := false
@@ -241,7 +242,7 @@ func (seg *segment) launch(body, end func()) {
 	})
 }
 
-// driveQueue takes what a stage with workers gives and passes it to emit.
+// driveQueue takes the outputs of a stage with workers from q and passes them to emit.
 func driveQueue[T any](seg *segment, q *engine.Queue[item[T]], emit func(*item[T]) bool) {
 	t := q.NewTaker()
 	sc := seg.Scope
@@ -257,7 +258,7 @@ func driveQueue[T any](seg *segment, q *engine.Queue[item[T]], emit func(*item[T
 				seg.mark = t.Started()
 				continue
 			}
-			// The look comes first: once the run is over, an item may be here
+			// wanted is checked first: once the run is over, an item may be here
 			// although one before it was dropped.
 			if !seg.wanted() || !emit(it) {
 				seg.leave(sc)

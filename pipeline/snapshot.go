@@ -6,70 +6,73 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Snapshot is what is known of a run at one instant: what each stage has done, and
-// how its workers have spent their time. [Snapshot.Bottleneck] and
-// [Snapshot.Verdict] say which stage holds the run back, [Snapshot.String] is a
-// table for people, and [Snapshot.MarshalJSON] is for programs.
+// Snapshot describes a run at one instant: what each stage has done, and how its workers
+// have spent their time. [Snapshot.Bottleneck] and [Snapshot.Verdict] say which stage holds
+// the run back, [Snapshot.String] is a table for people, and [Snapshot.MarshalJSON] is for
+// programs.
 //
-// It is a plain value that does not change any more: copies share the slices in it,
-// which goroutines may read at once. The zero Snapshot is one of nothing.
+// It is a plain value that no longer changes. Copies share its slices, which goroutines may
+// read at once. The zero Snapshot is empty.
 type Snapshot struct {
 	Elapsed time.Duration // since the run began, up to its end
 	Done    bool          // the run has ended
-	Stages  []StageStats  // in the order of Plan.Stages: each behind those that it takes from
+	Stages  []StageStats  // in the order of Plan.Stages: each after those that it takes from
 }
 
-// StageStats is what one stage has done. A source is a stage that takes from none,
-// and the terminal is the last one: the time inside the sequence of a source, and in
-// the body of the loop over All or Results, counts as busy.
+// StageStats is what one stage has done. A source is a stage that takes from no other, and
+// the terminal is the last stage. The time inside the sequence of a source counts as busy,
+// and so does the time in the body of the loop over All or Results.
 //
-// It is a plain value, to be treated as [Snapshot]. The zero StageStats has done
-// nothing.
+// It is a plain value like [Snapshot]. The zero StageStats has done nothing.
 type StageStats struct {
 	Name, Kind string
-	From       []int  // places in Snapshot.Stages of those that it takes from
+	From       []int  // positions in Snapshot.Stages of the stages that it takes from
 	Group      int    // stages of a group are fused: they run on one goroutine
-	Workers    int    // how many it may have now; 0: none of its own
-	MaxWorkers int    // above 0: it finds its number by itself (Auto), up to this one
-	Choice     string // why it has chosen the number that it has, for people; empty for others
-	Copies     int    // lanes of a Partition in which it runs, each with Workers; 1 elsewhere
-	Ordered    bool   // a stage with workers whose outputs come in the order of its inputs
-	Window     int    // of an ordered one: inputs that may be in flight and finished, in each lane; 0: not ordered
+	Workers    int    // how many it may have now; 0 if it has no workers of its own
+	MaxWorkers int    // above 0 if it chooses its number of workers itself (Auto), up to this
+	Choice     string // why it has chosen its current number, for people; empty without Auto
+	Copies     int    // lanes of a Partition that it runs in, each with Workers; 1 elsewhere
+	Ordered    bool   // it has workers and gives its outputs in the order of its inputs
+	Window     int    // of an ordered one: inputs that may be in flight or finished, in each lane; 0 if not ordered
 
-	In, Out uint64 // items that came in, and went out; with Results, those that failed in stages before too
-	Errors  uint64 // inputs that failed in this stage, whatever became of them
+	In, Out uint64 // items that came in, and went out; with Results, also those that failed in earlier stages
+	Errors  uint64 // inputs that failed in this stage, whatever happened to them
 	Retries uint64 // calls that were made again
-	Skipped uint64 // of Errors, those that were dropped as OnError(Skip) says
+	Skipped uint64 // of Errors, those that OnError(Skip) dropped
 	Dead    uint64 // of Errors, those that went to a DeadLetter
 
-	// What its workers did with their time, as shares of it from 0 to 1 that add up to 1, or are all 0 if no time has
-	// passed and for a stage that hands over without a goroutine of its own: in calls, or gathering a Batch or Window;
-	// waiting for input; waiting for room behind it; waiting for a Limit. For a fused stage, time in the stages of its group before it counts as
-	// starved, and in those behind it as blocked.
+	// How its workers spent their time, as shares from 0 to 1: in calls, or gathering a
+	// Batch or Window; waiting for input; waiting for room after it; waiting for a Limit.
+	// They add up to 1, or are all 0 if no time has passed, and for a stage that hands
+	// items over without a goroutine of its own. For a fused stage, time in earlier stages
+	// of its group counts as starved, and time in later ones as blocked.
 	Busy, Starved, Blocked, Limited float64
 
-	// Of its inputs whose calls have ended: from the end of the stage before to the start of the call, limits included,
-	// and in calls, retries and their pauses included. All 0 if none was measured, as in stages without a function.
+	// Times of its inputs whose calls have ended: from the end of the stage before to the
+	// start of the call, limits included; and in calls, retries and their pauses included.
+	// All 0 if none was measured, as in stages without a function.
 	Wait, Run result.Quantiles
 
-	Queue, PeakQueue, Buffer int // items that wait before it now, and at most so far, and may at most; Buffer 0: no queue
+	Queue, PeakQueue, Buffer int // items waiting before it: now, the most so far, and the most allowed; Buffer 0: no queue
 }
 
-// Bottleneck returns the place in Stages of the stage that holds the run back. ok is
-// false, and stage -1, if there is none to blame.
+// Bottleneck returns the position in Stages of the stage that holds the run back. If there
+// is none to blame, ok is false and stage is -1.
 //
-// What is compared is what runs together, a pool of workers or the stages fused on one
-// goroutine, by its utilization: the share of its time that it was busy or waited for
-// a Limit. The busiest one holds the run back if that was more than half of the time;
-// of stages fused on it, the one with the largest share is returned. Of equals it is
-// the one before which stages are more blocked, and behind which they starve more.
-// There are two exceptions, because utilization alone would accuse the wrong stage:
+// Bottleneck compares what runs together, a pool of workers or the stages fused on one
+// goroutine, by its utilization: the share of its time that it was busy or waited for a
+// Limit. The busiest one holds the run back if its utilization was above one half; of
+// stages fused on it, the one with the largest share is returned. If several are equally
+// busy, it is the one where the stages before it are blocked and the stages after it starve
+// the longest. There are two exceptions, because utilization alone would blame the wrong
+// stage:
 //
-//   - A source that is merged with others, and behind which nobody starves, holds only
+//   - A source that is merged with others, and after which no stage starves, holds only
 //     itself back. It is passed over if another stage was busy more than half of the time.
-//   - If nothing was, it may still be one with several workers or lanes, before which
-//     all were blocked and behind which all starved more than half of the time: most of
-//     its workers wait for one, as those of an [Ordered] stage behind a slow call do.
+//   - If no stage was, the bottleneck may still be one with several workers or lanes, if
+//     all stages before it were blocked and all stages after it starved more than half of
+//     the time: most of its workers wait for one, as those of an [Ordered] stage do after a
+//     slow call.
 func (s Snapshot) Bottleneck() (stage int, ok bool) {
 	v := surveyOf(s)
 	c, why := v.blame()

@@ -11,17 +11,17 @@ import (
 //	elapsed_ns, done
 //	verdict           what Verdict returns
 //	bottleneck        the name of the stage that Bottleneck returns, or null
-//	bottleneck_stage  its place in stages, from 0, or null: names need not differ
+//	bottleneck_stage  its position in stages, from 0, or null: names need not differ
 //	stages            an array, never null, of objects:
 //	  name, kind, group, workers, max_workers, choice, copies, ordered, window
-//	  from                              an array of places in stages, never null
+//	  from                              an array of positions in stages, never null
 //	  in, out, errors, retries, skipped, dead
 //	  busy, starved, blocked, limited   shares from 0 to 1, with 4 digits
 //	  wait, run                         objects of p50_ns, p90_ns, p99_ns, max_ns
 //	  queue, peak_queue, buffer
 //
-// What ends in _ns is a whole number of nanoseconds. Bytes of a name that are not
-// UTF-8 become U+FFFD. Its error is always nil.
+// A value whose name ends in _ns is a whole number of nanoseconds. Bytes of a name that
+// are not UTF-8 become U+FFFD. Its error is always nil.
 func (s Snapshot) MarshalJSON() ([]byte, error) {
 	out := snapshotJSON{
 		Elapsed: s.Elapsed, Done: s.Done, Verdict: s.Verdict(),
@@ -31,7 +31,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		out.Bottleneck, out.Place = &s.Stages[i].Name, &i
 	}
 	for i, st := range s.Stages {
-		from := make([]int, len(st.From)) // null if it were a nil slice
+		from := make([]int, len(st.From)) // a nil slice would become null
 		copy(from, st.From)
 		out.Stages[i] = stageJSON{
 			Name: st.Name, Kind: st.Kind, From: from, Group: st.Group,
@@ -84,7 +84,7 @@ type stageJSON struct {
 	Buffer     int           `json:"buffer"`
 }
 
-// quantilesJSON has the fields of result.Quantiles, in their order.
+// quantilesJSON has the fields of result.Quantiles, in the same order.
 type quantilesJSON struct {
 	P50 time.Duration `json:"p50_ns"`
 	P90 time.Duration `json:"p90_ns"`
@@ -92,5 +92,5 @@ type quantilesJSON struct {
 	Max time.Duration `json:"max_ns"`
 }
 
-// fourDigits rounds a share to what is worth its bytes.
+// fourDigits rounds a share to four digits.
 func fourDigits(share float64) float64 { return math.Round(shareOf(share)*1e4) / 1e4 }

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// inPercent writes a share of time. What is little is not rounded to nothing, nor
-// what is much to all.
+// inPercent writes a share of time. A small share is not rounded to 0%, nor a large one to
+// 100%.
 func inPercent(share float64) string {
 	switch percent := 100 * min(share, 1); {
 	case percent > 0 && percent < 0.5:
@@ -22,7 +22,7 @@ func inPercent(share float64) string {
 	}
 }
 
-// inWords is inPercent in a sentence.
+// inWords is inPercent within a sentence.
 func inWords(share float64) string {
 	text := inPercent(share)
 	switch text[0] {
@@ -68,8 +68,8 @@ func ordinal(n int) string {
 	return strconv.Itoa(n) + end
 }
 
-// threeDigits writes d with three digits, of which the third is in doubt already, or
-// to the second if that is more, and to the hour if that is still too long.
+// threeDigits writes d with three digits, of which the third is uncertain already; a longer
+// d is written to the second, and from 100 hours on to the hour.
 func threeDigits(d time.Duration) string {
 	if d >= 100*time.Hour {
 		return grouped(uint64(d/time.Hour)) + "h"
@@ -90,11 +90,11 @@ func perSecond(n uint64, d time.Duration) string {
 	if rate < 100 {
 		return strconv.FormatFloat(rate, 'g', 3, 64) + "/s"
 	}
-	// Items of a nanosecond are beyond what can be, but not beyond what can be given.
+	// A Snapshot made by hand may have a rate that no run can reach.
 	return grouped(uint64(min(rate+0.5, 1<<62))) + "/s"
 }
 
-// oneLine escapes what a terminal would act on instead of showing it.
+// oneLine escapes characters that a terminal would act on instead of showing them.
 func oneLine(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {
@@ -110,14 +110,14 @@ func oneLine(s string) string {
 	return b.String()
 }
 
-// clipped cuts s to so many cells of a terminal.
+// clipped cuts s to at most widest cells of a terminal.
 func clipped(s string, widest int) string {
 	if cellsOf(s) <= widest {
 		return s
 	}
 	end, wide := 0, 0
 	for i, r := range s {
-		if wide += cells(r); wide > widest-1 { // one is for the dots
+		if wide += cells(r); wide > widest-1 { // one cell is for the dots
 			break
 		}
 		end = i + utf8.RuneLen(r)
@@ -134,9 +134,9 @@ func cellsOf(s string) int {
 	return n
 }
 
-// cells returns how wide a printable rune is in a terminal, for what names are made
-// of: marks stand upon the rune before them, and the letters of East Asia and most
-// emoji take the room of two.
+// cells returns how wide a printable rune is in a terminal, for the characters that names
+// are made of: marks stand on the rune before them, and East Asian letters and most emoji
+// take two cells.
 func cells(r rune) int {
 	switch {
 	case unicode.In(r, unicode.Mn, unicode.Me):
@@ -160,7 +160,7 @@ var wideRunes = &unicode.RangeTable{
 	},
 }
 
-// wrapped breaks text between words, into lines of at most so many cells.
+// wrapped breaks text between words, into lines of at most widest cells.
 func wrapped(text string, widest int) string {
 	var b strings.Builder
 	line := 0

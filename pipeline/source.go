@@ -10,18 +10,17 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// ErrSourceUsed is the error of the second run of a flow whose source serves only one, also
-// if the first one goes on, and through another flow upon the same source. A run that ends
-// before it reads anything does not count.
+// ErrSourceUsed is the error of the second run of a source that serves only one run, even
+// while the first is still going on, and even through another flow built upon the same
+// source. A run that ends before it reads anything does not count.
 var ErrSourceUsed = errors.New("pipeline: the source serves one run only")
 
-// From returns a flow of the values of seq. It runs seq on one goroutine at a time
-// and once in every run; so a flow can be run as often as seq can. When the run
-// ends early, seq's yield returns false. A seq that blocks in its own code cannot
-// be interrupted, and the run waits for it: give it the means to end, or use
-// [FromChan] or [FromFunc]. A seq that panics ends the run with a [StageError] of stage
-// "from", but for a panic behind yield's false, as it is when seq calls yield once more: the
-// run has done with it. A nil seq panics.
+// From returns a flow of the values of seq. Each run calls seq once, on one goroutine at a
+// time, so the flow can be run as often as seq can. When a run ends early, seq's yield
+// returns false. A seq that blocks in its own code cannot be interrupted, and the run waits
+// for it: give it a way to end, or use [FromChan] or [FromFunc]. If seq panics, the run
+// ends with a [StageError] of stage "from". A panic after yield has returned false is
+// ignored, such as the one from calling yield again. A nil seq panics.
 func From[T any](seq iter.Seq[T]) Flow[T] {
 	if seq == nil {
 		panic("pipeline: From: nil sequence")
@@ -36,14 +35,14 @@ func From[T any](seq iter.Seq[T]) Flow[T] {
 	})
 }
 
-// FromSlice returns a flow of the elements of s in order. It does not copy s.
+// FromSlice returns a flow of the elements of s, in order. It does not copy s: the slice
+// must not change during a run.
 func FromSlice[T any](s []T) Flow[T] { return From(slices.Values(s)) }
 
-// FromSeq2 returns a flow of the values of seq, in which each value comes with an error,
-// as from a database's rows or a directory's entries. A pair with an error is a failed
-// input of stage "from", with the value beside its error: it ends a fail-fast run, and
-// Results goes on behind it. For the rest see [From].
-// A nil seq panics.
+// FromSeq2 returns a flow of the values of seq, where each value comes with an error, as
+// with the rows of a database or the entries of a directory. A pair with an error is a
+// failed input of stage "from" that keeps its value: it ends a fail-fast run, while Results
+// yields it and continues. In all else it is like [From]. A nil seq panics.
 func FromSeq2[T any](seq iter.Seq2[T, error]) Flow[T] {
 	if seq == nil {
 		panic("pipeline: FromSeq2: nil sequence")
@@ -58,10 +57,10 @@ func FromSeq2[T any](seq iter.Seq2[T, error]) Flow[T] {
 	})
 }
 
-// FromChan returns a flow of what is received from c until it is closed. It never
-// closes c, and receives nothing more once a run ends early or drains; what it has
-// received by the early end and not passed on is lost. The flow serves one run only:
-// another one gives [ErrSourceUsed]. A nil c panics.
+// FromChan returns a flow of the values received from c until c is closed. It never closes
+// c, and receives nothing more once a run ends early or drains; a value that it has
+// received but not passed on when the run ends early is lost. The flow serves only one run:
+// another one fails with [ErrSourceUsed]. A nil c panics.
 func FromChan[T any](c <-chan T) Flow[T] {
 	if c == nil {
 		panic("pipeline: FromChan: nil channel")
@@ -73,7 +72,7 @@ func FromChan[T any](c <-chan T) Flow[T] {
 			intake = g.seg.run.intake.Done()
 		}
 		for g.open() {
-			g.seg.probe.Switch(engine.Idle, g.now()) // it has no input, as a stage behind a queue
+			g.seg.probe.Switch(engine.Idle, g.now()) // waiting for input, like a stage after a queue
 			select {
 			case v, ok := <-c:
 				if !ok || !g.give(v) {
@@ -90,7 +89,7 @@ func FromChan[T any](c <-chan T) Flow[T] {
 // source is the first step of a flow.
 type source[T any] struct {
 	base
-	// pull gives the values of one run to g, until there is no other or g wants no more.
+	// pull gives the values of one run to g, until there are no more or g wants no more.
 	// Its error is a failure of the source itself.
 	pull func(g *giver[T]) error
 }
@@ -99,7 +98,7 @@ func newSource[T any](kind string, pull func(*giver[T]) error) Flow[T] {
 	return Flow[T]{&source[T]{base: configure(kind, nil).on(), pull: pull}}
 }
 
-// once makes the source serve one run.
+// once limits a source to one run.
 func once[T any](pull func(*giver[T]) error) func(*giver[T]) error {
 	var used atomic.Bool
 	return func(g *giver[T]) error {
@@ -138,7 +137,7 @@ func (s *source[T]) drive(seg *segment, emit func(*item[T]) bool) {
 		case returned || seg.inBody || seg.unwinding:
 		case g.wanted:
 			g.fail(engine.Caught(recover()))
-		default: // it was cut: what becomes of it then is of no interest
+		default: // it was cut off: a panic after that is ignored
 			_ = recover()
 		}
 	}()
@@ -150,7 +149,7 @@ func (s *source[T]) drive(seg *segment, emit func(*item[T]) bool) {
 	}
 }
 
-// giver takes what a source gives in a run.
+// giver receives what a source gives in a run.
 type giver[T any] struct {
 	seg    *segment
 	stage  string
@@ -168,7 +167,7 @@ func (g *giver[T]) give(v T) bool {
 		g.stamp()
 	}
 	g.next++
-	if !seg.Live() { // what has left the source has a result, if anybody cares
+	if !seg.Live() { // what has left the source gets a result, if results are kept
 		if !seg.Drops() {
 			g.it.Canceled(context.Cause(seg.Ctx), g.it.Queued)
 			g.emit(&g.it)
@@ -184,7 +183,7 @@ func (g *giver[T]) giveFailed(v T, err error) bool {
 	if !g.seg.Live() {
 		return g.give(v) // which says why it was canceled
 	}
-	// The source is the stage that was called for it: no call at all would count as canceled.
+	// The source counts as the stage that was called: with no call at all the item would count as canceled.
 	g.it = item[T]{Value: v, Err: &StageError{Stage: g.stage, Index: g.next, Err: err}, Index: g.next, Attempt: 1}
 	if g.seg.Timed {
 		g.stamp()
@@ -199,7 +198,7 @@ func (g *giver[T]) giveFailed(v T, err error) bool {
 	return g.pass()
 }
 
-// pass emits the item at hand.
+// pass emits the current item.
 func (g *giver[T]) pass() bool {
 	g.wanted = g.emit(&g.it) && !g.drained()
 	if g.seg.probe != nil {
@@ -208,14 +207,14 @@ func (g *giver[T]) pass() bool {
 	return g.wanted
 }
 
-// stamp notes when the item at hand left the source.
+// stamp records when the current item left the source.
 func (g *giver[T]) stamp() {
 	now := g.seg.Clock.Now()
 	g.it.Queued, g.it.Ended, g.seg.mark = now, now, now
 	g.seg.probe.Switch(engine.Idle, now)
 }
 
-// open reports whether the source is to give more, and notes if it is cut.
+// open reports whether the source should give more, and records if it was cut off.
 func (g *giver[T]) open() bool {
 	if !g.seg.Live() {
 		g.seg.Cut()
@@ -240,7 +239,7 @@ func (g *giver[T]) fail(err error) {
 	}
 }
 
-// now is a clock reading for a report; 0 if nobody watches.
+// now returns a clock reading for a report, or 0 if the run is not watched.
 func (g *giver[T]) now() int64 {
 	if g.seg.probe == nil {
 		return 0

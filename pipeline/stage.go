@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Map returns the flow of fn's outputs, one for each value of f. Its kind, and so
-// its default name, is "map". A nil fn panics.
+// Map returns the flow of fn's outputs, one for each value of f. Its kind, and so its
+// default name, is "map". A nil fn panics.
 func Map[T, U any](f Flow[T], fn func(context.Context, T) (U, error), opts ...StageOption) Flow[U] {
 	up, c := f.check("Map"), configure("map", opts)
 	if fn == nil {
@@ -17,7 +17,7 @@ func Map[T, U any](f Flow[T], fn func(context.Context, T) (U, error), opts ...St
 	return mapping(up, c, fn)
 }
 
-// mapping is a Map for a configuration that was checked.
+// mapping is Map with a configuration that is already checked.
 func mapping[T, U any](up step[T], c config, fn engine.Func[T, U]) Flow[U] {
 	if c.workers > 0 {
 		return Flow[U]{&pooled[T, U]{base: c.on(up), up: up, mapFn: fn}}
@@ -25,13 +25,12 @@ func mapping[T, U any](up step[T], c config, fn engine.Func[T, U]) Flow[U] {
 	return Flow[U]{&mapped[T, U]{base: c.on(up), up: up, open: func() engine.Func[T, U] { return fn }}}
 }
 
-// FlatMap returns the flow of the values of the sequences that fn makes, one
-// sequence for each value of f. They are passed on as they come: a sequence can
-// be endless. All outputs of an input carry its index. If a sequence is cut
-// because the run ends, its yield returns false, and there is no result for what it
-// has not given yet; one that fails midway has given what it has, and is the failure of its
-// input. A nil sequence is an empty one, and a nil fn panics. The kind of the stage is
-// "flatmap".
+// FlatMap returns the flow of the values of the sequences that fn returns, one sequence for
+// each value of f. Values are passed on as they come, so a sequence can be endless. All
+// outputs of an input carry its index. If the run ends in the middle of a sequence, the
+// sequence's yield returns false, and there is no result for the values not given yet. If a
+// sequence fails midway, its input fails, and the values already given stand. A nil
+// sequence is an empty one. The kind of the stage is "flatmap". A nil fn panics.
 func FlatMap[T, U any](f Flow[T], fn func(context.Context, T) (iter.Seq[U], error), opts ...StageOption) Flow[U] {
 	up, c := f.check("FlatMap"), configure("flatmap", opts)
 	if fn == nil {
@@ -43,7 +42,7 @@ func FlatMap[T, U any](f Flow[T], fn func(context.Context, T) (iter.Seq[U], erro
 	return Flow[U]{&flattened[T, U]{base: c.on(up), up: up, fn: fn}}
 }
 
-// pooled is a stage with workers of its own.
+// pooled is a stage with its own workers.
 type pooled[T, U any] struct {
 	base
 	up     step[T]
@@ -146,7 +145,7 @@ func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 	})
 }
 
-// again makes the calls for an input that may be more than one.
+// again makes the calls for an input when there may be more than one.
 func again[T, U, V any](c *call[V], fn func(context.Context, T) (U, error), v T) (u U, err error) {
 	err = c.policies.again(c.seg.Ctx, &c.out.Attempt, func() (err error) {
 		u, err = fn(c.seg.Ctx, v)
@@ -184,13 +183,13 @@ func flatCall[T, U any](c *call[U], fn engine.FlatFunc[T, U], v T) (wanted bool)
 	c.wanted = true
 	defer func() {
 		c.giving = false
-		// What is emitted goes through other steps: they resolve what ends in them.
+		// Emitted items go through other steps, which resolve what ends in them.
 		switch {
 		case returned || c.seg.inBody || c.seg.unwinding:
 		case c.wanted:
 			c.out.Value = *new(U) // not the last one again
 			wanted = c.failed(recover())
-		default: // it was cut: what becomes of it then is of no interest
+		default: // it was cut off: a panic after that is ignored
 			c.seg.unwinding = true
 			_ = recover()
 		}
@@ -219,6 +218,6 @@ func flatCall[T, U any](c *call[U], fn engine.FlatFunc[T, U], v T) (wanted bool)
 	}
 	returned = true
 	c.through()
-	c.seg.mark = 0 // what went by since the last output belongs to none
+	c.seg.mark = 0 // the time since the last output belongs to no call
 	return c.wanted
 }

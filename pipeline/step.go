@@ -7,7 +7,7 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Filter returns the flow of those values of f for which pred holds. Its kind is
+// Filter returns the flow of those values of f for which pred returns true. Its kind is
 // "filter". A nil pred panics.
 func (f Flow[T]) Filter(pred func(T) bool, opts ...StageOption) Flow[T] {
 	up, c := f.check("Filter"), configure("filter", opts)
@@ -18,13 +18,13 @@ func (f Flow[T]) Filter(pred func(T) bool, opts ...StageOption) Flow[T] {
 	return filtering(up, c, func() func(T) bool { return pred })
 }
 
-// plain refuses options for functions that take a context and return an error.
+// plain refuses the options that need a function with a context and an error.
 func (c *config) plain() {
 	c.without("the function has no context", "Timeout")
 	c.without("the function returns no error", "Retry")
 }
 
-// filtering is a Filter whose predicate may be made for each run.
+// filtering is a Filter with a predicate that may be created for each run.
 func filtering[T any](up step[T], c config, open func() func(T) bool) Flow[T] {
 	if c.workers == 0 {
 		return Flow[T]{&filtered[T]{base: c.on(up), up: up, open: open}}
@@ -52,9 +52,9 @@ func (f Flow[T]) Tap(fn func(T), opts ...StageOption) Flow[T] {
 	})
 }
 
-// Throttle returns the values of f, each of which waits for limit before it is passed on;
-// the time counts as Wait. An error of limit is the failure of the value that waited. Its
-// kind is "throttle". A nil limit panics.
+// Throttle returns the values of f, each of which waits for limit before it is passed on.
+// The time counts as Wait. If limit returns an error, the value that waited fails with it.
+// Its kind is "throttle". A nil limit panics.
 func (f Flow[T]) Throttle(limit Waiter, opts ...StageOption) Flow[T] {
 	up, c := f.check("Throttle"), configure("throttle", opts)
 	c.without("Throttle is a limit", "Limit")
@@ -65,11 +65,10 @@ func (f Flow[T]) Throttle(limit Waiter, opts ...StageOption) Flow[T] {
 	return mapping(up, c, func(_ context.Context, v T) (T, error) { return v, nil })
 }
 
-// Take returns the first n values of f, in the order in which they come. Behind
-// the n-th it ends all steps before it: their source is not asked for more, and
-// the calls in flight are canceled, waited for and forgotten, whatever becomes of
-// them. In Results a failed input counts as one of the n. Take(0) is empty and
-// runs nothing of f; n below 0 panics.
+// Take returns the first n values of f, in the order in which they come. After the n-th it
+// ends all steps before it: their source is not asked for more, and the calls in flight are
+// canceled, waited for and ignored, whatever their results. In Results a failed input
+// counts as one of the n. Take(0) is empty and runs nothing of f; n below 0 panics.
 func (f Flow[T]) Take(n int) Flow[T] {
 	up, c := f.check("Take"), configure("take", nil)
 	if n < 0 {
@@ -82,7 +81,7 @@ func (f Flow[T]) Take(n int) Flow[T] {
 type filtered[T any] struct {
 	base
 	up   step[T]
-	open func() func(T) bool // makes the predicate for a run
+	open func() func(T) bool // returns the predicate for a run
 }
 
 func (s *filtered[T]) plan() *node { return s.node(roleFused, s.up.plan()) }

@@ -2,39 +2,40 @@ package pipeline
 
 import "math"
 
-// Limits of what counts as what, as shares of time.
+// Thresholds, as shares of time.
 const (
-	mostly     = 0.5  // who is busy or waits longer than that is looked at
-	clearly    = 0.8  // as busy as that, there is hardly a doubt
-	noticeable = 0.2  // a wait that is worth a word
-	alike      = 0.05 // a difference of this much is none
-	equal      = 1e-9 // what the order of a sum changes
+	mostly     = 0.5  // a stage that is busy or waits longer than that is considered
+	clearly    = 0.8  // a stage as busy as that is hardly in doubt
+	noticeable = 0.2  // a wait worth mentioning
+	alike      = 0.05 // a difference up to this does not count
+	equal      = 1e-9 // rounding, which the order of a sum changes
 )
 
-// verdict is why a stage is blamed.
+// verdict is the reason why a stage is blamed.
 type verdict int
 
 const (
-	nothing verdict = iota // it is not
+	nothing verdict = iota // it is not blamed
 	tooBusy                // it is busy, and others wait for it
-	wedged                 // it is not, and others wait for it all the same
+	wedged                 // it is not busy, and others wait for it even so
 )
 
-// survey is a Snapshot with what runs together, and who takes from whom.
+// survey is a Snapshot, with the stages that run together and the connections between
+// stages.
 type survey struct {
 	stages []StageStats // with shares from 0 to 1
-	next   [][]int      // who takes from a stage
-	crews  []runsAsOne  // those that spend time, in the order of their first stages
-	crew   []int        // of a stage, as a place in crews; -1: it spends none
+	next   [][]int      // the stages that take from a stage
+	crews  []runsAsOne  // the crews that spend time, in the order of their first stages
+	crew   []int        // of a stage, as a position in crews; -1: it spends no time
 }
 
 // runsAsOne is a pool of workers, or the goroutine of fused stages.
 type runsAsOne struct {
 	stages []int
-	top    int     // the stage that keeps it busy most
+	top    int     // the stage that keeps it busiest
 	used   float64 // share of time in calls and waiting for limits
-	// What its first stage waits for from outside, and its last: within, the waits
-	// of one are the calls of another.
+	// How long its first stage waits for input from outside, and its last for room: within
+	// the crew, one stage waits while another is in its calls.
 	starved, blocked float64
 }
 
@@ -85,7 +86,7 @@ func (c *runsAsOne) join(all []StageStats, i int) {
 
 func used(s StageStats) float64 { return s.Busy + s.Limited }
 
-// shareOf returns a share as one: figures that make no sense are not worth a panic.
+// shareOf returns x as a share from 0 to 1. Invalid figures must not panic.
 func shareOf(x float64) float64 {
 	if math.IsNaN(x) {
 		return 0
@@ -93,7 +94,7 @@ func shareOf(x float64) float64 {
 	return min(max(x, 0), 1)
 }
 
-// blame returns who holds the run back, as a place in crews, and why.
+// blame returns the crew that holds the run back, as a position in crews, and why.
 func (v *survey) blame() (int, verdict) {
 	if c := v.busiest(func(c int) bool { return !v.alone(c) }); c >= 0 && v.crews[c].used > mostly {
 		return c, tooBusy
@@ -107,7 +108,7 @@ func (v *survey) blame() (int, verdict) {
 	return -1, nothing
 }
 
-// busiest returns the busiest one of those that may be it, or -1.
+// busiest returns the busiest of the crews for which may returns true, or -1.
 func (v *survey) busiest(may func(int) bool) int {
 	best := -1
 	for c := range v.crews {
@@ -129,7 +130,7 @@ func (v *survey) busier(c, than int) bool {
 	return v.pressure(c) > v.pressure(than)+equal
 }
 
-// pressure is how long others wait for c.
+// pressure returns how long others wait for c.
 func (v *survey) pressure(c int) float64 {
 	top := v.crews[c].top
 	_, blocked := v.mostBlocked(v.before(top))
@@ -137,8 +138,9 @@ func (v *survey) pressure(c int) float64 {
 	return blocked + starved
 }
 
-// alone reports whether c is kept busy by a source for which nobody waits, since
-// there are others beside it: one that ticks is busy all the time, in its wait.
+// alone reports whether c is kept busy by a source that is joined with others and that no
+// stage waits for. For example, a source that ticks is always busy, since its waiting
+// counts as busy.
 func (v *survey) alone(c int) bool {
 	top := v.crews[c].top
 	if len(v.stages[top].From) > 0 || !v.joined(top) {
@@ -148,7 +150,7 @@ func (v *survey) alone(c int) bool {
 	return starved < noticeable
 }
 
-// joined reports whether somewhere behind a stage others join in.
+// joined reports whether other stages join in somewhere after a stage.
 func (v *survey) joined(stage int) bool {
 	found := false
 	v.walk(stage, func(i int) []int { return v.next[i] }, func(i int) bool {
@@ -158,9 +160,9 @@ func (v *survey) joined(stage int) bool {
 	return found
 }
 
-// wedge returns a place where all before wait for room and all behind for input,
-// though nobody there is busy, or -1. It takes several workers, or lanes, of which
-// one keeps the others waiting.
+// wedge returns a crew that is not busy although all stages before it wait for room and all
+// after it for input, or -1. This takes several workers, or lanes, of which one keeps the
+// others waiting.
 func (v *survey) wedge() int {
 	best := -1
 	for c, crew := range v.crews {
@@ -176,7 +178,7 @@ func (v *survey) wedge() int {
 		for _, i := range behind {
 			held = held && v.stages[i].Starved > mostly
 		}
-		// Beside a branch that is stuck the others starve, and look alike.
+		// Branches beside one that is stuck starve, and look the same.
 		if held && (best < 0 || crew.starved < v.crews[best].starved-equal ||
 			crew.starved < v.crews[best].starved+equal && v.busier(c, best)) {
 			best = c
@@ -185,12 +187,12 @@ func (v *survey) wedge() int {
 	return best
 }
 
-// before returns the nearest stages before one that run elsewhere and spend time.
+// before returns the nearest stages before a stage that run elsewhere and spend time.
 func (v *survey) before(stage int) []int {
 	return v.around(stage, func(i int) []int { return v.stages[i].From })
 }
 
-// behind returns the nearest stages behind one that run elsewhere and spend time.
+// behind returns the nearest stages after a stage that run elsewhere and spend time.
 func (v *survey) behind(stage int) []int {
 	return v.around(stage, func(i int) []int { return v.next[i] })
 }
@@ -207,8 +209,8 @@ func (v *survey) around(stage int, step func(int) []int) []int {
 	return found
 }
 
-// walk visits what step leads to, each stage once, and goes on behind those for
-// which visit returns true.
+// walk visits the stages that step leads to, each once, and continues from those for which
+// visit returns true.
 func (v *survey) walk(stage int, step func(int) []int, visit func(int) bool) {
 	seen := make([]bool, len(v.stages))
 	seen[stage] = true
@@ -225,12 +227,12 @@ func (v *survey) walk(stage int, step func(int) []int, visit func(int) bool) {
 	}
 }
 
-// mostBlocked returns which of the stages waits longest for room, and how long.
+// mostBlocked returns the stage that waits longest for room, and for how long.
 func (v *survey) mostBlocked(stages []int) (stage int, share float64) {
 	return v.most(stages, func(s StageStats) float64 { return s.Blocked })
 }
 
-// mostStarved returns which of the stages waits longest for input, and how long.
+// mostStarved returns the stage that waits longest for input, and for how long.
 func (v *survey) mostStarved(stages []int) (stage int, share float64) {
 	return v.most(stages, func(s StageStats) float64 { return s.Starved })
 }

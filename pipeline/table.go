@@ -9,17 +9,16 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// String returns the snapshot as a table for people to read, with the speed of the
-// run above it and the [Snapshot.Verdict] below, several lines without a newline at
-// the end. A line at the left joins neighbours that are fused on one goroutine. Of a
-// stage that finds its workers by itself the table shows how many it has and the
-// most that it may have ("3/16"), and of one in lanes how many lanes there are, and
-// the workers of each ("8x4"). A dash
-// stands for what there is none of, or was not measured. Retries, errors that were
-// skipped or went to dead letters, and time that went by waiting for limits have a
-// column if there were any. Between table and verdict stands why the stages that find
-// their workers by themselves have as many as they have. Durations have three digits.
-// The layout may change; programs should read the fields, or the JSON.
+// String returns the snapshot as a table for people to read, with the speed of the run
+// above it and the [Snapshot.Verdict] below: several lines, without a newline at the end. A
+// line at the left joins neighbours that are fused on one goroutine. For a stage that
+// chooses its number of workers itself, the table shows how many it has and the most it may
+// have ("3/16"); for one in lanes, how many lanes there are and the workers of each
+// ("8x4"). A dash stands for a value that does not exist or was not measured. Retries,
+// errors that were skipped or went to dead letters, and the time spent waiting for limits
+// have a column only if there were any. Between the table and the verdict the text says why
+// the stages that choose their workers themselves have as many as they have. Durations have
+// three digits. The layout may change; programs should read the fields, or the JSON.
 func (s Snapshot) String() string {
 	verdict := s.Verdict()
 	parts := []string{s.heading(), s.table(), s.choices(verdict), wrapped(verdict, reportWidth)}
@@ -29,8 +28,8 @@ func (s Snapshot) String() string {
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "\n\n")
 }
 
-// choices tells what Auto has chosen and why, a line for each stage of which the
-// verdict does not.
+// choices says what Auto has chosen and why, one line for each stage that the verdict does
+// not cover.
 func (s Snapshot) choices(verdict string) string {
 	var lines []string
 	v := surveyOf(s)
@@ -45,10 +44,10 @@ func (s Snapshot) choices(verdict string) string {
 	return strings.Join(lines, "\n")
 }
 
-// reportWidth is how wide the text around the table gets.
+// reportWidth is the width of the text around the table.
 const reportWidth = 120
 
-// heading tells how long the run took and how fast it was.
+// heading says how long the run took and how fast it was.
 func (s Snapshot) heading() string {
 	state := "running for "
 	if s.Done {
@@ -80,8 +79,8 @@ func (s Snapshot) heading() string {
 type reportColumn struct {
 	title string
 	cell  func(StageStats) string
-	left  bool                  // aligned to that side
-	only  func(StageStats) bool // shown if this holds for a stage; nil: always
+	left  bool                  // aligned to the left
+	only  func(StageStats) bool // shown if it returns true for a stage; nil: always shown
 }
 
 // columns returns the columns of the table.
@@ -202,7 +201,7 @@ func (s Snapshot) table() string {
 	return aligned(rows, append([]reportColumn{names}, columns...))
 }
 
-// stageCell returns the name of a stage, and its kind if that is another.
+// stageCell returns the name of a stage, and its kind if that differs.
 func stageCell(st StageStats) string {
 	const widestName, widestKind = 24, 12
 	name, kind := clipped(oneLine(st.Name), widestName), clipped(oneLine(st.Kind), widestKind)
@@ -212,7 +211,7 @@ func stageCell(st StageStats) string {
 	return strings.TrimLeft(name+" ("+kind+")", " ")
 }
 
-// marks returns what joins neighbours that are fused, or nil if there are none.
+// marks returns the marks that join fused neighbours, or nil if there are none.
 func (s Snapshot) marks() []string {
 	fused := func(i, j int) bool {
 		if i < 0 || j >= len(s.Stages) {
@@ -240,7 +239,7 @@ func (s Snapshot) marks() []string {
 	return marks
 }
 
-// aligned writes rows in columns as wide as what is in them.
+// aligned writes rows in columns as wide as their widest cells.
 func aligned(rows [][]string, columns []reportColumn) string {
 	widths := make([]int, len(columns))
 	for _, row := range rows {

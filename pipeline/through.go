@@ -9,21 +9,20 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Through returns the outputs of a pool's function, one for each value of f, as the calls
-// end. The pool's workers make the calls, which they may also make for others meanwhile,
-// and all that the pool is set to holds for them: its limits, retries and timeouts. The
-// calls of the pool's function may themselves run flows through it, with their contexts.
+// Through calls a pool's function on each value of f and returns its outputs, as the calls
+// end. The pool's workers make the calls, in between those for other callers, and all
+// settings of the pool apply: its limits, retries and timeouts. The pool's function may
+// itself run flows through the same pool, with the context of its call.
 //
-// The flow does not close the pool. If it is closed, calls in flight are canceled, and what
-// is handed to it from then on fails with [pool.ErrClosed]; the pool's Shutdown waits until
-// the flow is through. Both of them wait while f is silent: Close until f gives something,
-// or ends.
+// The flow does not close the pool. If the pool is closed, calls in flight are canceled,
+// and items handed to it from then on fail with [pool.ErrClosed]. The pool's Shutdown waits
+// until the flow has ended; its Close, if f gives nothing, waits until f gives a value or
+// ends.
 //
-// An item's time in the queue of the pool counts as Wait. A [Report] knows of its call when
-// that has ended. At most 512 items are in the hands
-// of the pool. Of the options of a stage it takes [Named], [Buffer], for the queues before
-// and behind, and [OnError], whose letters are told one at a time; where order matters,
-// write
+// An item's time in the queue of the pool counts as Wait. A [Report] counts a call when it
+// has ended. At most 512 items are in the pool at once. Through takes these stage options:
+// [Named]; [Buffer], for the queues before and after it; and [OnError], whose DeadLetter
+// function is called by one goroutine at a time. Where order matters, write
 //
 //	pipeline.Map(f, p.Do, pipeline.Workers(n), pipeline.Ordered())
 //
@@ -48,7 +47,7 @@ type through[T, U any] struct {
 	pool *pool.Pool[T, U]
 }
 
-// inPool is how many items the stream of a pool is given at most.
+// inPool is the most items in the stream of a pool at once.
 const inPool = 512
 
 func (s *through[T, U]) plan() *node {
@@ -91,8 +90,8 @@ func (s *through[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 	s.up.feed(at.up(0), in, in.Close)
 }
 
-// passage is a Through in a run. Its inputs and its outputs are on a goroutine each: that of
-// the pool's stream, and its own.
+// passage is the state of a Through in a run. Inputs and outputs have a goroutine each:
+// inputs that of the pool's stream, outputs its own.
 type passage[T, U any] struct {
 	site
 	cfg   *config
@@ -101,11 +100,11 @@ type passage[T, U any] struct {
 	judge func(T, *item[U], error) engine.Fate
 
 	taker       *engine.Taker[item[T]]
-	out, around *engine.Outbox[item[U]] // of the outputs, and of what does not go into the pool
+	out, around *engine.Outbox[item[U]] // for the outputs, and for items that bypass the pool
 
 	mu    sync.Mutex
-	under map[int]item[T] // under way, by their number in the stream: inPool at most
-	room  sync.Cond       // for another one
+	under map[int]item[T] // under way, by number in the stream; at most inPool
+	room  sync.Cond       // signals that there is room for another one
 }
 
 // run passes all inputs through the pool.
@@ -116,12 +115,12 @@ func (p *passage[T, U]) run() {
 		delete(p.under, r.Index)
 		p.room.Signal()
 		p.mu.Unlock()
-		if !ok { // the stream's own: the pool is closed
+		if !ok { // a result of the stream itself: the pool is closed
 			continue
 		}
 		p.settle(&it, r)
 	}
-	// The pool takes no more, or the run is over. Some may be left of the chunk at hand.
+	// The pool takes no more, or the run is over. Part of the current chunk may be left.
 	for {
 		it := p.taker.Claim()
 		switch {
@@ -135,7 +134,7 @@ func (p *passage[T, U]) run() {
 	}
 }
 
-// came counts an input, and passes it on if it has failed before; else it is to be done.
+// came counts an input, and passes it on if it has failed before. Otherwise todo is true.
 func (p *passage[T, U]) came(it *item[T]) (todo bool) {
 	p.probe.Came()
 	if it.Err == nil {
@@ -147,7 +146,7 @@ func (p *passage[T, U]) came(it *item[T]) (todo bool) {
 	return false
 }
 
-// inputs is what the pool's stream reads.
+// inputs is the sequence that the pool's stream reads.
 func (p *passage[T, U]) inputs(yield func(T) bool) {
 	next := 0
 	for p.Live() {
@@ -175,7 +174,7 @@ func (p *passage[T, U]) inputs(yield func(T) bool) {
 	}
 }
 
-// settle passes on what became of an input.
+// settle passes on the result of an input.
 func (p *passage[T, U]) settle(it *item[T], r result.Result[U]) {
 	out := engine.Next(it, r.Value)
 	out.Attempt, out.Worker = int32(r.Attempt), int32(r.Worker)
@@ -238,8 +237,8 @@ func (p *passage[T, U]) emit(out *item[U]) {
 	p.out.Put(out)
 }
 
-// contained calls fn on a goroutine of its own, so that fn can end that and not this one,
-// and returns how it ended other than by returning.
+// contained calls fn on a separate goroutine, so that a Goexit in fn does not end this one,
+// and returns how fn ended other than by returning.
 func contained(fn func()) (err error) {
 	done := make(chan struct{})
 	go func() {

@@ -10,65 +10,66 @@ import (
 type measured struct {
 	elapsed time.Duration // length of the interval
 	done    int           // calls that ended in it
-	busy    time.Duration // time its workers spent in calls: summed over workers, calls still under way included
-	blocked time.Duration // time they waited for room behind them, summed
+	busy    time.Duration // time its workers spent in calls, calls still under way included; the sum over workers
+	blocked time.Duration // time they waited for room after the stage; the sum over workers
 	workers int           // how many there could be during the interval
 	waiting int           // inputs that waited in its queue at the end of the interval
 }
 
-// tuner finds how many workers a stage should have. It is a plain state machine:
-// next takes in what was measured, and the caller owns clock and goroutines. It is
-// not safe for concurrent use, and newTuner makes it.
+// tuner finds how many workers a stage should have. It is a plain state machine: next takes
+// in what was measured, and the caller owns the clock and the goroutines. It is not safe
+// for concurrent use. Create one with newTuner.
 //
-// Two ideas, one for each state that the stage can be in:
+// It uses two ideas, one for each state that the stage can be in:
 //
-//   - The workers are idle or blocked at times. Then the source or the stage behind is
-//     the limit, and busy time over elapsed time is how many workers the load needs,
-//     which is Little's law. The tuner keeps that with a reserve.
-//   - The workers are busy all the time, or inputs wait for them although they are not,
-//     as when handing over takes longer than the calls. Then only a try shows what more
-//     of them, or fewer, would do: hill climbing on throughput, as in the thread pool of
-//     .NET. Steps are a doubling while that pays and a quarter afterwards. A try that
-//     gains little is taken back, and the next one comes later, twice as late each time.
+//   - The workers are idle or blocked at times. Then the source or the stage after is the
+//     limit, and busy time over elapsed time is the number of workers that the load needs,
+//     which is Little's law. The tuner keeps that number, with a reserve.
+//   - The workers are busy all the time, or inputs wait for them although they are not, as
+//     when handing over takes longer than the calls. Then only a try shows what more
+//     workers, or fewer, would do: hill climbing on throughput, as in the thread pool of
+//     .NET. A step is a doubling while that pays, and a quarter afterwards. A
+//     try that gains little is taken back, and the next one comes later, after twice the
+//     time each time.
 //
-// Turned down: the wave that .NET lays over the number of workers to filter out noise,
-// since it never comes to rest and needs tens of intervals; Vegas and the gradient
-// limiters of Netflix, since they take a longer call for a sign of congestion, and in a
-// pipeline it is as often an input that is larger; and AIMD, which needs an error as
-// the sign of too much, and a stage that has too many workers is slow without one. Nor
-// does it go to where a line through two rates says that the gain has ended: that is
-// wrong where throughput bends slowly, and small steps find the same place.
+// Rejected alternatives: the wave that .NET adds to the number of workers to filter out
+// noise, since it never comes to rest and needs tens of intervals; Vegas and the gradient
+// limiters of Netflix, since they take a longer call for a sign of congestion, while in a
+// pipeline it is as often a larger input; and AIMD, which needs an error as the sign of too
+// much, while a stage with too many workers is slow without one. The tuner does not
+// extrapolate a line through two rates to the point where the gain ends, either: that is
+// wrong where throughput bends slowly, and small steps find the same point.
 type tuner struct {
 	min, max int
 	n        int
 	why      string // the last decision, in a few words
 
-	plan    []move  // what to try, the try under way first
-	base    int     // the workers before the try under way; n if there is none
+	plan    []move  // what to try, the current try first
+	base    int     // the workers before the current try; n if there is none
 	was     float64 // the rate of base, in calls a second
-	sure    int     // of how many observations
-	up      bool    // the last try was one of more
+	sure    int     // the number of observations in was
+	up      bool    // the last try was one with more workers
 	rest    int     // observations until the next try
 	backoff int     // the rest when plan is through
 
 	open    span    // what was measured since the last observation
-	seen    int     // observations in a row of n busy workers
-	rate    float64 // their mean, without the first if there are more
-	odd     int     // how many of the last are far above the mean; below it if negative
+	seen    int     // consecutive observations of n busy workers
+	rate    float64 // their mean, without the first if there are several
+	odd     int     // how many of the last are far above the mean, or below it if negative
 	call    float64 // how long a call takes, in seconds; 0: not known yet
 	silence float64 // how long all workers may be in calls with none ending, in seconds
 
 	calm  int // how many intervals in a row must show too many workers
-	low   int // how many have
-	since int // intervals since there were fewer workers for that reason; -1: there were more since
-	slack int // intervals in a row in which workers were not busy all the time
+	low   int // how many have so far
+	since int // intervals since it removed workers for that reason; -1: it has added some since
+	slack int // consecutive intervals in which workers were not busy all the time
 }
 
-// move is a try: more workers or fewer, by a factor of 2 or, if fine, of 1.25.
+// move is a try: more or fewer workers, by a factor of 2 or, if fine, of 1.25.
 type move struct{ up, fine bool }
 
-// span is a sum of intervals, in floating point, which cannot overflow. quiet is how
-// much of its end has gone by without the end of a call.
+// span is a sum of intervals, in floating point, which cannot overflow. quiet is the time
+// since the end of a call, up to the end of the span.
 type span struct{ elapsed, quiet, done, busy float64 }
 
 func (s *span) add(elapsed, done, busy float64) {
@@ -80,17 +81,17 @@ func (s *span) add(elapsed, done, busy float64) {
 
 const (
 	tunerFirst    = 100 * time.Millisecond // the interval before the first call of next
-	tunerShortest = 50 * time.Millisecond  // below it the scheduler is most of what is measured
+	tunerShortest = 50 * time.Millisecond  // below that, the measurement shows mostly the scheduler
 	tunerLongest  = 10 * time.Second
 
-	tunerRest = 8  // the first value of backoff, and the fewest observations that may be something new
+	tunerRest = 8  // the first value of backoff, and the fewest slack intervals after which a load counts as new
 	tunerMost = 64 // the last value of backoff and of calm
 	tunerMean = 4  // observations for a mean that decides on a fine step
 	tunerCalm = 3  // the first value of calm
 )
 
-// What is tried, and never written to: from workers that are too few if anything, and
-// from a number of which nothing is known.
+// Plans, which are never written to: for a number of workers that is too small if anything,
+// and for a number about which nothing is known.
 var (
 	tunerClimb  = []move{{up: true}, {up: true, fine: true}}
 	tunerSearch = []move{{up: true}, {up: false}, {up: true, fine: true}}
@@ -104,15 +105,15 @@ func newTuner(least, atMost int) *tuner {
 	}
 }
 
-// workers returns how many workers there are to be now.
+// workers returns how many workers there should be now.
 func (t *tuner) workers() int { return t.n }
 
 // String returns the reason for that number.
 func (t *tuner) String() string { return t.why }
 
 // next takes in an interval, which may change workers, and returns how long the next
-// one is to be. An interval without length, or with another number of workers than was
-// asked for, says nothing and is dropped.
+// interval should be. It ignores an interval without length, or with another number of
+// workers than it asked for.
 func (t *tuner) next(m measured) (wait time.Duration) {
 	switch {
 	case t.min == t.max:
@@ -143,8 +144,9 @@ func (t *tuner) next(m measured) (wait time.Duration) {
 	return t.wait()
 }
 
-// wait returns the length of the next interval: some calls for each worker, more of them
-// where a mean has to be exact, and twice as long as all before while too few have ended.
+// wait returns the length of the next interval: time for some calls of each worker, for
+// more calls where a mean has to be exact, and twice the time so far while too few calls
+// have ended.
 func (t *tuner) wait() time.Duration {
 	calls := max(4, 32/float64(t.n))
 	if t.exact() {
@@ -157,21 +159,21 @@ func (t *tuner) wait() time.Duration {
 	return time.Duration(1e9 * min(max(d, tunerShortest.Seconds()), tunerLongest.Seconds()))
 }
 
-// exact reports whether the next observation is part of a mean: for a small step, or for
-// what is compared with one.
+// exact reports whether the next observation is part of a mean: one that decides on a small
+// step, or one to compare with.
 func (t *tuner) exact() bool {
 	return t.slack == 0 && (t.rest > 0 || t.base != t.n && t.plan[0].fine)
 }
 
-// know notes how long calls take.
+// know records how long calls take.
 func (t *tuner) know() {
 	if t.open.done > 0 {
 		t.call, t.silence = t.open.busy/t.open.done, tunerFirst.Seconds()
 	}
 }
 
-// fit adapts the workers to a load that does not keep them busy. load is how many were
-// in calls, in the mean.
+// fit adapts the workers to a load that does not keep them busy. load is the mean number of
+// workers in calls.
 func (t *tuner) fit(load float64, blocked bool) {
 	t.open, t.seen, t.odd = span{}, 0, 0
 	t.rest, t.slack = max(0, t.rest-1), min(t.slack+1, tunerMost)
@@ -180,11 +182,11 @@ func (t *tuner) fit(load float64, blocked bool) {
 	if blocked {
 		limit = "the stage behind is the limit"
 	}
-	if t.base != t.n { // the try under way is decided
+	if t.base != t.n { // the current try is decided
 		enough = min(max(enough, min(t.base, t.n)), max(t.base, t.n))
 		t.why = "held: " + limit
 		if enough == t.base {
-			t.plan, t.up = nil, false // up again, and not down, while there may be a load to come
+			t.plan, t.up = nil, false // up again, and not down, since more load may come
 			t.stay()
 			return
 		}
@@ -204,10 +206,10 @@ func (t *tuner) fit(load float64, blocked bool) {
 
 // observe takes in the rate of busy workers.
 func (t *tuner) observe(rate float64) {
-	if t.slack > 0 { // once is no sign of more work to come
+	if t.slack > 0 { // one observation is no sign of more work to come
 		t.rest = max(2, t.rest)
 	}
-	if t.slack >= tunerRest { // but it is something new
+	if t.slack >= tunerRest { // but after a long slack the load counts as new
 		t.rest, t.backoff, t.plan = 2, tunerRest, tunerClimb
 	}
 	t.slack, t.low = 0, 0
@@ -216,7 +218,7 @@ func (t *tuner) observe(rate float64) {
 		t.begin(t.n, 0, tunerSearch...)
 	}
 	if t.seen++; t.seen <= 2 {
-		t.rate = rate // the first has calls in it that began with another number of workers
+		t.rate = rate // the first includes calls that began with another number of workers
 	} else {
 		t.rate += (rate - t.rate) / float64(min(t.seen-1, tunerRest))
 	}
@@ -230,7 +232,8 @@ func (t *tuner) observe(rate float64) {
 	}
 }
 
-// changed reports whether the last three rates were a quarter above the mean, or below.
+// changed reports whether the last three rates were all a quarter above the mean, or all
+// below.
 func (t *tuner) changed(rate float64) bool {
 	switch {
 	case t.base != t.n || t.seen < 2:
@@ -261,7 +264,7 @@ func (t *tuner) try() {
 		}
 		if t.up = to > t.n; t.up && t.since >= 0 {
 			switch {
-			case t.since < 2*t.calm: // it was too early to have fewer
+			case t.since < 2*t.calm: // workers were removed too early
 				t.calm = min(2*t.calm, tunerMost)
 			case t.since == tunerMost:
 				t.calm = tunerCalm
@@ -276,7 +279,7 @@ func (t *tuner) try() {
 	t.stay()
 }
 
-// judge ends the try under way once enough of it has been seen.
+// judge ends the current try once enough of it has been seen.
 func (t *tuner) judge() {
 	this := t.plan[0]
 	lo, hi, slow, fast := t.base, t.n, t.was, t.rate
@@ -284,8 +287,8 @@ func (t *tuner) judge() {
 		lo, hi, slow, fast = hi, lo, fast, slow
 	}
 	gain, should := fast/slow-1, float64(hi)/float64(lo)-1
-	// A coarse step that pays in full is not waited for; one that does not may have met
-	// what only the first calls pay for, such as new connections.
+	// A coarse step that pays in full is accepted at once; one that does not may include
+	// costs of the first calls only, such as new connections.
 	if this.fine && t.seen < tunerMean || !this.fine && t.seen < 3 && gain < 0.7*should {
 		return
 	}
@@ -309,9 +312,10 @@ func (t *tuner) judge() {
 	t.why = fmt.Sprintf("%s: %d workers were %s than %d", what, hi, faster, lo)
 }
 
-// stay goes back to where the last try began, for a while. When plan is through, that
-// is longer each time, and a small step the other way comes next. The mean from before
-// the try is what a change of the rate is seen by, also one that came with the try.
+// stay goes back to where the last try began, for a while. When plan is finished, the rest
+// gets longer each time, and a small step the other way comes next. A change of the rate is
+// detected against the mean from before the try, so that a change that came with the try is
+// seen too.
 func (t *tuner) stay() {
 	t.set(t.base)
 	t.rate, t.seen, t.rest = t.was, t.sure, tunerMean
@@ -322,9 +326,9 @@ func (t *tuner) stay() {
 	}
 }
 
-// guess has more workers although nothing is known about what they do: all are in calls
-// of which none has ended. Half as many more each time, and twice as late: calls of a
-// second are met by a handful of workers, calls of half a minute by dozens.
+// guess adds workers although nothing is known about what they do, because all are in calls
+// of which none has ended. It adds half as many each time, and waits twice as long each
+// time: calls of a second get a handful of workers, calls of half a minute dozens.
 func (t *tuner) guess() {
 	to := t.bounded(math.Ceil(1.5 * float64(t.n)))
 	if to == t.n {
@@ -335,7 +339,7 @@ func (t *tuner) guess() {
 	t.begin(to, 1, tunerSearch...)
 }
 
-// begin goes to n workers, and to what is to be tried from there after a rest.
+// begin goes to n workers, and to a new plan from there after a rest.
 func (t *tuner) begin(n, rest int, plan ...move) {
 	t.base, t.rest, t.plan, t.backoff = n, rest, plan, tunerRest
 	t.set(n)
@@ -343,8 +347,8 @@ func (t *tuner) begin(n, rest int, plan ...move) {
 
 func (t *tuner) set(n int) { t.n, t.open, t.seen, t.odd, t.low = n, span{}, 0, 0, 0 }
 
-// bounded returns n between min and max. The comparison comes before the conversion,
-// since a large float64 has no int.
+// bounded returns n limited to min and max. It compares before the conversion, since a
+// large float64 has no int.
 func (t *tuner) bounded(n float64) int {
 	if n >= float64(t.max) {
 		return t.max

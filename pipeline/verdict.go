@@ -8,11 +8,11 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Verdict returns what the figures say of the speed of the run, in a few plain
-// sentences on one line: which stage holds it back, as [Snapshot.Bottleneck] tells,
-// by which figures, and what may help if they show that; or that nothing is to blame.
-// A stage whose name others share is told by its place among them. The words may
-// change; programs should call Bottleneck.
+// Verdict says in a few plain sentences, on one line, what the figures tell about the speed
+// of the run: which stage holds it back, as [Snapshot.Bottleneck] returns it, which figures
+// show that, and what may help if the figures show that too; or that no stage is to blame.
+// Stages with the same name are told apart by their order. The wording may change; programs
+// should call Bottleneck.
 func (s Snapshot) Verdict() string {
 	v := surveyOf(s)
 	c, why := v.blame()
@@ -26,7 +26,7 @@ func (s Snapshot) Verdict() string {
 	}
 }
 
-// accuse tells of one that is busy.
+// accuse describes a crew that is busy.
 func (v *survey) accuse(c int) string {
 	top := v.crews[c].top
 	if like := v.alike(c); len(like) > 0 {
@@ -43,7 +43,7 @@ func (v *survey) accuse(c int) string {
 	return v.subject(top) + holds + ": " + reason + "." + v.hint(c)
 }
 
-// accuseAll tells of several that are about as busy as each other, the busiest first.
+// accuseAll describes several crews that are about equally busy, the busiest first.
 func (v *survey) accuseAll(crews []int) string {
 	const most = 3
 	var names []string
@@ -72,7 +72,7 @@ func (v *survey) accuseAll(crews []int) string {
 	text := fmt.Sprintf("%s holds the run back, and so %s %s: they were %s %s of the time.",
 		names[0], do, listed(names[1:]), how, share)
 	switch {
-	case least < clearly: // perhaps in turn: what would help is not known
+	case least < clearly: // perhaps they are busy in turn: what would help is not known
 		return text
 	case limits:
 		return text + " Each of them must get faster for the run to."
@@ -81,7 +81,7 @@ func (v *survey) accuseAll(crews []int) string {
 	}
 }
 
-// alike returns who else is about as busy as c, the busiest first.
+// alike returns the other crews that are about as busy as c, the busiest first.
 func (v *survey) alike(c int) []int {
 	var like []int
 	for other, crew := range v.crews {
@@ -102,7 +102,7 @@ func (v *survey) alike(c int) []int {
 	return like
 }
 
-// accuseWedge tells of one that is not busy, though others wait for it.
+// accuseWedge describes a crew that is not busy, though others wait for it.
 func (v *survey) accuseWedge(c int) string {
 	top := v.crews[c].top
 	st := v.stages[top]
@@ -129,7 +129,7 @@ func (v *survey) accuseWedge(c int) string {
 // uneven reports whether some calls take far longer than most.
 func uneven(q result.Quantiles) bool { return q.P50 > 0 && q.Max/10 >= q.P50 }
 
-// acquit tells that nobody is to blame, and why if that is known.
+// acquit says that no stage is to blame, and why if that is known.
 func (v *survey) acquit() string {
 	if len(v.stages) == 0 {
 		return "There is nothing to judge: no stages."
@@ -154,7 +154,7 @@ func (v *survey) acquit() string {
 	return fmt.Sprintf("%s; the busiest was %s with %s.", text, v.name(v.crews[c].top), inWords(v.crews[c].used))
 }
 
-// reason tells what kept c busy.
+// reason says what kept c busy.
 func (v *survey) reason(c int) string {
 	crew := v.crews[c]
 	st := v.stages[crew.top]
@@ -200,7 +200,7 @@ func (v *survey) limited(c int) bool {
 	return st.Limited > st.Busy
 }
 
-// others returns the stages beside the top one that take a good part of c's time.
+// others returns the stages of c, besides the top one, that take a good part of its time.
 func (v *survey) others(c int) []int {
 	var others []int
 	for _, i := range v.crews[c].stages {
@@ -211,7 +211,7 @@ func (v *survey) others(c int) []int {
 	return others
 }
 
-// doubt tells what c itself waits for, if that is a good part of its time.
+// doubt says what c itself waits for, if that takes a good part of its time.
 func (v *survey) doubt(c int) string {
 	switch crew := v.crews[c]; {
 	case crew.used >= clearly || max(crew.blocked, crew.starved) < noticeable:
@@ -223,7 +223,7 @@ func (v *survey) doubt(c int) string {
 	}
 }
 
-// witnesses tells how those around a stage wait for it.
+// witnesses says how the stages around a stage wait for it.
 func (v *survey) witnesses(stage int) string {
 	var parts []string
 	if i, share := v.mostBlocked(v.before(stage)); share >= noticeable {
@@ -238,7 +238,7 @@ func (v *survey) witnesses(stage int) string {
 // takesWorkers are the kinds of stages that can have workers.
 var takesWorkers = map[string]bool{"map": true, "flatmap": true, "filter": true, "tap": true, "foreach": true}
 
-// hint tells what may help, or nothing, behind a space.
+// hint says what may help, after a space, or returns "".
 func (v *survey) hint(c int) string {
 	top := v.crews[c].top
 	st := v.stages[top]
@@ -283,10 +283,10 @@ func (v *survey) hint(c int) string {
 	}
 }
 
-// loops are the kinds of terminals whose time is that of the caller's loop.
+// loops are the kinds of terminals whose time is spent in the caller's loop.
 var loops = map[string]string{"all": "All", "results": "Results"}
 
-// subject returns what a sentence about a stage begins with.
+// subject returns the beginning of a sentence about a stage.
 func (v *survey) subject(stage int) string {
 	st := v.stages[stage]
 	switch {
@@ -299,8 +299,8 @@ func (v *survey) subject(stage int) string {
 	}
 }
 
-// source returns what a source is called in a sentence, without its name if that is
-// the one by default.
+// source returns what a source is called in a sentence, without its name if that is the
+// default.
 func (v *survey) source(stage int) string {
 	if name := v.name(stage); name != "from" {
 		return "source " + name
@@ -308,7 +308,8 @@ func (v *survey) source(stage int) string {
 	return "source"
 }
 
-// name returns the name of a stage, and which one it is if others have the same.
+// name returns the name of a stage, with its position among those with the same name if
+// there are several.
 func (v *survey) name(stage int) string {
 	const widest = 40
 	st := v.stages[stage]
@@ -330,7 +331,7 @@ func (v *survey) name(stage int) string {
 	return fmt.Sprintf("%s (%s of %s)", name, ordinal(place), grouped(uint64(total)))
 }
 
-// listed joins parts as a sentence does.
+// listed joins parts with commas and a final "and".
 func listed(parts []string) string {
 	if len(parts) < 2 {
 		return strings.Join(parts, "")

@@ -6,14 +6,14 @@ import (
 	"github.com/millstream-go/millstream/internal/engine"
 )
 
-// Window returns slices of size values of f that follow each other, each of which begins
-// step values behind the one before: with a step below the size they overlap, with a
-// larger one values are left out between them. The last one is shorter if values are left
-// that no other has had; it is given when f ends, also by [Drain]. Each slice belongs to who
-// receives it: those that overlap share no memory. A window carries index, Queued and Run of its first value;
-// its Wait lasts until its last one was there. Inputs that failed before are passed on by
-// themselves and are in none. At most size values are kept. The kind of the step is "window".
-// size and step below 1 panic.
+// Window returns slices of size consecutive values of f. Each slice begins step values
+// after the one before: with a step below size the slices overlap, with a larger step
+// values between them are left out. The last slice is shorter if there are values left that
+// no other slice has had; it is passed on when f ends, including by [Drain]. Each slice
+// belongs to its receiver: slices that overlap share no memory. A window carries the index,
+// Queued and Run of its first value; its Wait lasts until its last value. Inputs that
+// failed before are passed on individually and are in no window. At most size values are
+// kept. The kind of the step is "window". A size or step below 1 panics.
 func Window[T any](f Flow[T], size, step int) Flow[[]T] {
 	up, c := f.check("Window"), configure("window", nil)
 	if size < 1 {
@@ -58,12 +58,12 @@ func (s *windowed[T]) drive(seg *segment, emit func(*item[[]T]) bool) {
 	seg.and(last, func() { s.up.drive(seg.up(0), add) })
 }
 
-// sliding is a Window in a run.
+// sliding is the state of a Window in a run.
 type sliding[T any] struct {
 	size, step int
 	emit       func(*item[[]T]) bool
 	items      []item[T] // at most size of them
-	fresh      int       // of them, those that no window has had
+	fresh      int       // how many of them no window has had
 	skip       int       // values to leave out before the next one
 	ended      bool      // emit wants no more
 }
@@ -86,7 +86,7 @@ func (w *sliding[T]) add(it *item[T]) (wanted bool) {
 	return w.pass()
 }
 
-// pass emits what there is. It moves on first, since emit may not return.
+// pass emits the current window. It moves on first, since emit may not return.
 func (w *sliding[T]) pass() bool {
 	out := engine.Next[T, []T](&w.items[0], make([]T, len(w.items)))
 	for i := range w.items {

@@ -1,18 +1,18 @@
-// Package pipelinetest tests stages of package pipeline: what they give, and what
-// becomes of them when something around them goes wrong.
+// Package pipelinetest helps to test stages of package pipeline: what they give, and what
+// happens to them when something around them goes wrong.
 //
-// [Run] puts a [pipeline.Stage] between a source and a sink, lets either of them fail
-// as its options say, and checks that nothing of the run is left. [Inject] makes
-// chosen calls of a function fail: with an error, a panic, by hanging or being late.
-// [Gauge] counts calls. [NoLeak] checks a whole test for goroutines that are left.
+// [Run] puts a [pipeline.Stage] between a source and a sink, makes either of them fail as
+// its options say, and checks that nothing of the run is left. [Inject] makes chosen calls
+// of a function fail: with an error, by a panic, by hanging or by being late. [Gauge]
+// counts calls. [NoLeak] checks a whole test for leaked goroutines.
 //
-// All of it works in the bubbles of [testing/synctest], where slow calls take no time
+// All of it works in the bubbles of [testing/synctest], where slow calls take no real time
 // and a test can say to the nanosecond how long a run took.
 //
 // # Example
 //
-// Under test is a stage that asks for prices, four at a time, and waits no longer than
-// a second for each:
+// The stage under test asks for prices, four at a time, and waits at most a second for
+// each:
 //
 //	func Prices(ask func(context.Context, string) (int, error)) pipeline.Stage[string, int] {
 //		return func(symbols pipeline.Flow[string]) pipeline.Flow[int] {
@@ -24,8 +24,8 @@
 //		}
 //	}
 //
-// The test has the price of one symbol never come and another one late, and says what
-// comes out, after how long, and how many calls there were at once:
+// In the test the price of one symbol never comes and that of another comes late. The test
+// says what comes out, after how long, and how many calls there were at once:
 //
 //	func TestPricesThatDoNotCome(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
@@ -56,6 +56,6 @@
 //		})
 //	}
 //
-// A second test would have the context end in the middle, with
+// A second test would end the context in the middle, with
 // pipelinetest.CancelAfter(3, errStop), and look at Outcome.Err.
 package pipelinetest

@@ -12,7 +12,7 @@ import (
 	"github.com/millstream-go/millstream/pipeline/pipelinetest"
 )
 
-// Prices and the test are those of the package comment.
+// Prices and the test are those in the package comment.
 func Prices(ask func(context.Context, string) (int, error)) pipeline.Stage[string, int] {
 	return func(symbols pipeline.Flow[string]) pipeline.Flow[int] {
 		return pipeline.Map(symbols, func(ctx context.Context, symbol string) (int, error) {
@@ -52,7 +52,7 @@ func TestPricesThatDoNotCome(t *testing.T) {
 	})
 }
 
-// The second test that the package comment speaks of.
+// The second test that the package comment mentions.
 func TestPricesThatAreCanceled(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		price := pipelinetest.Inject(func(context.Context, string) (int, error) { return 1, nil }).

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Fault is what goes wrong in a call. It is called with the call's context in place
-// of the function, on the goroutine of the call: an error that it returns is the
-// call's, and after a nil error the call goes on. Any function of this type will do;
-// those of this package are the common ones. They may be used in several places, and
+// Fault is what goes wrong in a call. It is called before the function, with the call's
+// context, on the call's goroutine. If it returns an error, the call returns that error
+// instead of calling the function; after a nil error the call goes on. Any function of this
+// type will do; this package has the common ones. These may be used in several places, and
 // by several goroutines at once.
 type Fault func(context.Context) error
 
-// Error returns the fault that fails the call with err. A nil err panics.
+// Error returns a fault that fails the call with err. A nil err panics.
 func Error(err error) Fault {
 	if err == nil {
 		panic("pipelinetest: Error: nil error")
@@ -22,7 +22,7 @@ func Error(err error) Fault {
 	return func(context.Context) error { return err }
 }
 
-// Panic returns the fault that panics with v.
+// Panic returns a fault that panics with v.
 func Panic(v any) Fault {
 	return func(context.Context) error { panic(v) }
 }
@@ -30,8 +30,8 @@ func Panic(v any) Fault {
 // errAfterGoexit keeps the function from being called, should Goexit ever return.
 var errAfterGoexit = errors.New("pipelinetest: runtime.Goexit has returned")
 
-// Goexit returns the fault that ends the goroutine of the call with
-// [runtime.Goexit], as a call of t.FailNow does.
+// Goexit returns a fault that ends the goroutine of the call with [runtime.Goexit], as a
+// call of t.FailNow does.
 func Goexit() Fault {
 	return func(context.Context) error {
 		runtime.Goexit()
@@ -39,8 +39,8 @@ func Goexit() Fault {
 	}
 }
 
-// Hang returns the fault that blocks until the context of the call ends, and then
-// fails the call with the context's error, as a request does that is never answered.
+// Hang returns a fault that blocks until the context of the call ends, and then fails the
+// call with the context's error, like a request that is never answered.
 func Hang() Fault {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
@@ -48,10 +48,10 @@ func Hang() Fault {
 	}
 }
 
-// Delay returns the fault that waits for d before the call goes on. If the context of
-// the call ends before, the call fails with the context's error. In a synctest bubble
-// the wait is in the bubble's time. A d below 0 panics. For a call that does not heed
-// its context, see [Hook].
+// Delay returns a fault that waits for d before the call goes on. If the context of the
+// call ends first, the call fails with the context's error. In a synctest bubble the wait
+// is in the bubble's time. A d below 0 panics. For a call that ignores its context, see
+// [Hook].
 func Delay(d time.Duration) Fault {
 	if d < 0 {
 		panic("pipelinetest: Delay: negative duration")
@@ -68,9 +68,9 @@ func Delay(d time.Duration) Fault {
 	}
 }
 
-// Hook returns the fault that calls fn, after which the call goes on: to cancel a
-// context at a certain call, to sleep without regard to it, to note something. A nil
-// fn panics.
+// Hook returns a fault that calls fn, after which the call goes on. Use it to cancel a
+// context at a certain call, to sleep regardless of the context, or to record something. A
+// nil fn panics.
 func Hook(fn func()) Fault {
 	if fn == nil {
 		panic("pipelinetest: Hook: nil function")

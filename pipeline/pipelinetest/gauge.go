@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// Gauge counts calls: how many are under way, how many were at most, and how many
-// there have been. [Gauged] puts one around a function.
+// Gauge counts calls: how many are under way, how many were under way at most, and how many
+// there have been. [Gauged] counts the calls of a function.
 //
-// The zero Gauge is ready to use. It must not be copied once it is used. Goroutines
-// may share it, and one Gauge may count the calls of several functions together. It
-// cannot be reset: a new one is a line.
+// The zero Gauge is ready to use. It must not be copied after first use. Goroutines may
+// share it, and one Gauge may count the calls of several functions together. It cannot be
+// reset; use a new one.
 type Gauge struct{ running, peak, total atomic.Int64 }
 
 // Running returns how many calls are under way.
 func (g *Gauge) Running() int { return int(g.running.Load()) }
 
-// Peak returns the most calls that were ever under way at once.
+// Peak returns the most calls that were under way at once.
 func (g *Gauge) Peak() int { return int(g.peak.Load()) }
 
 // Total returns how many calls there have been, those under way included.
@@ -35,14 +35,14 @@ func (g *Gauge) enter() {
 
 func (g *Gauge) leave() { g.running.Add(-1) }
 
-// undo takes back an enter that came to nothing; what it did to the peak stays.
+// undo takes back an enter that came to nothing; its effect on the peak stays.
 func (g *Gauge) undo() {
 	g.leave()
 	g.total.Add(-1)
 }
 
-// Gauged returns fn with its calls counted by g, however they end. A nil g and a nil
-// fn panic.
+// Gauged returns fn with its calls counted by g, however they end. A nil g panics, and so
+// does a nil fn.
 func Gauged[In, Out any](g *Gauge, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	if g == nil {
 		panic("pipelinetest: Gauged: nil gauge")

@@ -7,20 +7,20 @@ import (
 	"sync/atomic"
 )
 
-// Injector is a function of a stage of which chosen calls fail. [Inject] makes one,
-// its methods On, OnCall and Always choose the calls, and the method value Call is
-// the function for the stage:
+// Injector is a function of a stage in which chosen calls fail. [Inject] creates one, its
+// methods On, OnCall and Always choose the calls, and the method value Call is the function
+// for the stage:
 //
 //	fetch := pipelinetest.Inject(fetch).
 //		OnCall(3, pipelinetest.Error(errDown)).
 //		On(isLarge, pipelinetest.Delay(time.Second)).
 //		Call
 //
-// If several choices apply to a call, their faults take their turns in the order in
-// which they were given, until one ends the call.
+// If several choices apply to a call, their faults happen in the order in which they were
+// given, until one ends the call.
 //
-// The zero Injector is of no use. It must not be copied. Calls may be made by several
-// goroutines at once, but only after the last choice.
+// The zero Injector is invalid. An Injector must not be copied. Several goroutines may call
+// it at once, but only after the last choice.
 type Injector[In, Out any] struct {
 	fn      func(context.Context, In) (Out, error)
 	choices []choice[In]
@@ -41,9 +41,9 @@ func Inject[In, Out any](fn func(context.Context, In) (Out, error)) *Injector[In
 	return &Injector[In, Out]{fn: fn}
 }
 
-// On has the faults happen, in turn, in the calls whose input pred holds for, and
-// returns the Injector. pred is called in every call, by several goroutines at once if
-// the calls are made so. A nil pred, a nil fault and none at all panic.
+// On makes the faults happen, in order, in the calls for whose input pred returns true, and
+// returns the Injector. pred is called in every call, by several goroutines at once if the
+// calls are. A nil pred or fault panics, and so does giving no fault.
 func (i *Injector[In, Out]) On(pred func(In) bool, faults ...Fault) *Injector[In, Out] {
 	if pred == nil {
 		panic("pipelinetest: On: nil predicate")
@@ -51,9 +51,9 @@ func (i *Injector[In, Out]) On(pred func(In) bool, faults ...Fault) *Injector[In
 	return i.choose("On", func(_ int, in In) bool { return pred(in) }, faults)
 }
 
-// OnCall has the faults happen, in turn, in the n-th call, counted from 1 in the order
-// in which the calls are made, and returns the Injector. An n below 1, a nil fault and
-// none at all panic.
+// OnCall makes the faults happen, in order, in the n-th call, counted from 1 in the order
+// in which the calls are made, and returns the Injector. An n below 1 or a nil fault
+// panics, and so does giving no fault.
 func (i *Injector[In, Out]) OnCall(n int, faults ...Fault) *Injector[In, Out] {
 	if n < 1 {
 		panic(fmt.Sprintf("pipelinetest: OnCall(%d): want at least 1", n))
@@ -61,8 +61,8 @@ func (i *Injector[In, Out]) OnCall(n int, faults ...Fault) *Injector[In, Out] {
 	return i.choose("OnCall", func(call int, _ In) bool { return call == n }, faults)
 }
 
-// Always has the faults happen, in turn, in every call, and returns the Injector. A
-// nil fault and none at all panic.
+// Always makes the faults happen, in order, in every call, and returns the Injector. A nil
+// fault panics, and so does giving no fault.
 func (i *Injector[In, Out]) Always(faults ...Fault) *Injector[In, Out] {
 	return i.choose("Always", func(int, In) bool { return true }, faults)
 }
@@ -78,9 +78,9 @@ func (i *Injector[In, Out]) choose(method string, applies func(int, In) bool, fa
 	return i
 }
 
-// Call calls the function, unless a fault ends the call first: then it returns the
-// fault's error beside a zero value, or does not return. It blocks for as long as
-// faults and function do.
+// Call calls the function, unless a fault ends the call first. In that case it returns the
+// fault's error with a zero value, or does not return. It blocks for as long as the faults
+// and the function do.
 func (i *Injector[In, Out]) Call(ctx context.Context, in In) (Out, error) {
 	call := int(i.calls.Add(1))
 	for _, c := range i.choices {

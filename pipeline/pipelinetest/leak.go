@@ -12,24 +12,24 @@ import (
 	"testing"
 )
 
-// NoLeak fails the test at its end, after what was registered with tb.Cleanup since, if
-// a goroutine that the test has started is then still in the code of Millstream's
-// packages. The message has the stacks. Call it first in a test, on the test's
-// goroutine; it does not block.
+// NoLeak fails the test at its end if a goroutine that the test has started is still in the
+// code of Millstream's packages. It checks after the functions that are registered with
+// tb.Cleanup later than its own call. The message has the stacks. Call it first in a test,
+// on the test's goroutine; it does not block.
 //
-// It looks at goroutines that the test's goroutine has started, and those at others,
-// and so on, and at no others: tests that run in parallel do not disturb each other.
-// It knows them by a profiler label, which a goroutine inherits; those that shed it,
-// with [pprof.Do] or [pprof.SetGoroutineLabels], are not seen. It works in a synctest
-// bubble as well as outside, and around one. A bubble by itself also waits for its
-// goroutines, but when one never ends it does not get to say whose it is.
+// NoLeak looks only at goroutines started by the test's goroutine, directly or through
+// others, so tests that run in parallel do not disturb each other. It identifies them by a
+// profiler label, which a goroutine inherits; it does not see goroutines that remove the
+// label, with [pprof.Do] or [pprof.SetGoroutineLabels]. It works inside a synctest bubble,
+// outside, and around one. A bubble itself also waits for its goroutines, but if one never
+// ends it cannot say whose it is.
 func NoLeak(tb testing.TB) {
 	tb.Helper()
 	f := newFamily()
 	pprof.SetGoroutineLabels(f.label(context.Background()))
 	tb.Cleanup(func() {
 		tb.Helper()
-		// The caller is no leak, even if a FailNow in the body of a range loop over a
+		// The caller is not a leak, even if a FailNow in the body of a range loop over a
 		// flow has left that loop on its stack.
 		pprof.SetGoroutineLabels(context.Background())
 		if left := f.left(inAny); left != "" {
@@ -43,13 +43,12 @@ func NoLeak(tb testing.TB) {
 // labelKey is the key of the profiler label that marks the goroutines of a family.
 const labelKey = "millstream.pipelinetest"
 
-// families is a counter and nothing else: goroutines of different bubbles can share it.
+// families is only a counter: goroutines of different bubbles can share it.
 var families atomic.Int64
 
-// family is a goroutine and those that it has started, and those that they have, and
-// so on. Its value is that of their label. Labels do what neither a dump of all
-// stacks nor a comparison with an earlier one can: tell goroutines of tests apart that
-// run in parallel.
+// family is a goroutine and those that it has started, directly or through others. Its
+// value is that of their label. Labels can tell apart the goroutines of tests that run in
+// parallel, which neither a dump of all stacks nor a comparison with an earlier one can.
 type family string
 
 func newFamily() family { return family(strconv.FormatInt(families.Add(1), 10)) }
@@ -59,14 +58,14 @@ func (f family) label(ctx context.Context) context.Context {
 	return pprof.WithLabels(ctx, pprof.Labels(labelKey, string(f)))
 }
 
-// looks bounds how often left looks again. A goroutine that has told others that it is
-// through may be seen for an instant on its way out. Each look stops the world, and so
-// waits until such a goroutine has gone a bit further; a wait by the clock would
-// change the time in a synctest bubble.
+// looks bounds how often left looks again. A goroutine that has just said that it is
+// finished may be seen for an instant on its way out. Each look stops the world, so such a
+// goroutine gets a bit further with each. Waiting by the clock instead would change the
+// time in a synctest bubble.
 const looks = 100
 
-// left returns the stacks of those goroutines of the family that are in code of
-// which the functions begin so, or "" if there are none.
+// left returns the stacks of those goroutines of the family that are in functions whose
+// names begin with one of code, or "" if there are none.
 func (f family) left(code []string) string {
 	var left string
 	for range looks {
@@ -80,7 +79,7 @@ func (f family) left(code []string) string {
 
 func (f family) look(code []string) string {
 	var profile, left strings.Builder
-	// Neither of the two fails: the profile is a predefined one, the writer is memory.
+	// Neither can fail: the profile is a predefined one, and the writer is memory.
 	_ = pprof.Lookup("goroutine").WriteTo(&profile, 1)
 	mark := fmt.Sprintf("%q:%q", labelKey, string(f))
 	for record := range strings.SplitSeq(profile.String(), "\n\n") {
@@ -93,22 +92,22 @@ func (f family) look(code []string) string {
 
 const module = "github.com/millstream-go/millstream/"
 
-// What to look for, as names of functions begin.
+// What to look for, as prefixes of function names.
 var (
-	// inRun is what only runs of flows do: the steps of a flow, and the calls of a
-	// stage's workers. An idle worker may be that of a pool that the stage uses, which
-	// was started in the run and is to outlive it.
+	// inRun is what only runs of flows do: the steps of a flow, and the calls of a stage's
+	// workers. An idle worker may belong to a pool that the stage uses, which was started
+	// in the run and is meant to outlive it.
 	inRun = []string{module + "pipeline.", module + "internal/engine.(*worker["}
 
-	// inAny is all that starts goroutines.
+	// inAny is everything that starts goroutines.
 	inAny = []string{module + "pipeline.", module + "internal/engine.", module + "pool."}
 )
 
-// describe returns a record of the goroutine profile in the form of a panic's stacks,
-// or "" if none of its frames is in the code that is looked for.
+// describe returns a record of the goroutine profile in the format of a panic's stacks, or
+// "" if none of its frames is in the code to look for.
 //
-// A record is a line "2 @ 0x47c4ae 0x415b0c", for two goroutines with this stack, one
-// with labels, and one a frame, "#	0x47c4ad	main.f+0x2d	/src/main.go:12".
+// A record is a line "2 @ 0x47c4ae 0x415b0c", for two goroutines with this stack, one with
+// labels, and one per frame, "#	0x47c4ad	main.f+0x2d	/src/main.go:12".
 func describe(record string, code []string) string {
 	var stack strings.Builder
 	ours := false

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Option says how [Run] runs a stage and what goes wrong around it. An option that is
-// given twice, and one whose value makes no sense, panics.
+// Option says how [Run] runs a stage and what goes wrong around it. An option given twice,
+// or with an invalid value, panics.
 //
-// Numbers of items and of results in options are of those that have passed: after 0
-// is before the first.
+// Numbers of items and results in options count those that have passed: after 0 is before
+// the first.
 type Option func(*config)
 
 // never is the number of an item that does not come.
 const never = -1
 
-// config is what the options of a run come to.
+// config is the result of applying the options of a run.
 type config struct {
 	ctx     context.Context
 	results bool
@@ -57,7 +57,7 @@ func (c *config) once(option string) {
 	c.given[option] = true
 }
 
-// count is once for an option with a number, which must not be below least.
+// count is once for an option with a number, which must be at least least.
 func (c *config) count(option string, n, least int) int {
 	c.once(option)
 	if n < least {
@@ -66,8 +66,8 @@ func (c *config) count(option string, n, least int) int {
 	return n
 }
 
-// Context runs the stage with ctx, or, with [CancelAfter], a child of it. The default
-// is tb.Context(). A nil ctx panics.
+// Context runs the stage with a context derived from ctx, which [CancelAfter] may end. The
+// default is tb.Context(). A nil ctx panics.
 func Context(ctx context.Context) Option {
 	return func(c *config) {
 		c.once("Context")
@@ -78,9 +78,9 @@ func Context(ctx context.Context) Option {
 	}
 }
 
-// Results reads the flow with [pipeline.Flow.Results], where a failed item is a result
-// and the run goes on. The default is [pipeline.Flow.All], which ends with the first
-// failure, as Run, ForEach and Collect do.
+// Results reads the flow with [pipeline.Flow.Results], where a failed item is a result and
+// the run goes on. The default is [pipeline.Flow.All], which ends with the first failure,
+// as Run, ForEach and Collect do.
 func Results() Option {
 	return func(c *config) {
 		c.once("Results")
@@ -88,8 +88,8 @@ func Results() Option {
 	}
 }
 
-// Watch has [Run] check, when the run has ended, that no call that one of the gauges
-// counts is under way. A nil gauge panics.
+// Watch makes [Run] check, when the run has ended, that none of the calls counted by the
+// gauges is under way. A nil gauge panics.
 func Watch(gauges ...*Gauge) Option {
 	return func(c *config) {
 		c.once("Watch")
@@ -102,8 +102,8 @@ func Watch(gauges ...*Gauge) Option {
 	}
 }
 
-// SourcePanicsAfter has the source give n items, and panic with v in place of what
-// would follow. If it has fewer, it does not panic.
+// SourcePanicsAfter makes the source give n items and then panic with v. If it has fewer
+// items, it does not panic.
 func SourcePanicsAfter(n int, v any) Option {
 	return func(c *config) {
 		c.sourcePanics = c.count("SourcePanicsAfter", n, 0)
@@ -111,17 +111,17 @@ func SourcePanicsAfter(n int, v any) Option {
 	}
 }
 
-// SourceBlocksAfter has the source be a channel, as of [pipeline.FromChan], that gives
-// n items, or all if there are fewer, and then nothing, without being closed. [Run]
-// then blocks until something else ends the run: a failure, the end of the context, a
-// Take, an option of the sink.
+// SourceBlocksAfter makes the source a channel, as of [pipeline.FromChan], that gives n
+// items, or all if there are fewer, and then nothing, without being closed. [Run] then
+// blocks until something else ends the run: a failure, the end of the context, a Take, or
+// an option of the sink.
 func SourceBlocksAfter(n int) Option {
 	return func(c *config) { c.sourceBlocks = c.count("SourceBlocksAfter", n, 0) }
 }
 
-// CancelAfter ends the context of the run with the cause when the source has given n
-// items and is asked for what follows, which it then gives all the same. If it has
-// fewer items than n, the context does not end. A nil cause is [context.Canceled].
+// CancelAfter ends the context of the run with cause when the source has given n items and
+// is asked for the next, which it still gives. If the source has fewer than n items, the
+// context does not end. A nil cause is [context.Canceled].
 func CancelAfter(n int, cause error) Option {
 	return func(c *config) {
 		c.cancels = c.count("CancelAfter", n, 0)
@@ -129,13 +129,13 @@ func CancelAfter(n int, cause error) Option {
 	}
 }
 
-// LeaveAfter has the sink leave its loop in the body of the n-th result, with break. An
-// n below 1 panics.
+// LeaveAfter makes the sink leave its loop in the body of the n-th result, with break. An n
+// below 1 panics.
 func LeaveAfter(n int) Option {
 	return func(c *config) { c.leaves = c.count("LeaveAfter", n, 1) }
 }
 
-// SinkPanicsAfter has the body of the sink's loop panic with v at the n-th result. The
+// SinkPanicsAfter makes the body of the sink's loop panic with v at the n-th result. The
 // panic comes out of the terminal, and [Run] recovers it into [Outcome]. An n below 1
 // panics.
 func SinkPanicsAfter(n int, v any) Option {
@@ -145,8 +145,8 @@ func SinkPanicsAfter(n int, v any) Option {
 	}
 }
 
-// SlowSink has the body of the sink's loop take d for each result; in a synctest bubble
-// of the bubble's time. A d below 0 panics.
+// SlowSink makes the body of the sink's loop take d for each result; in a synctest bubble
+// this is the bubble's time. A d below 0 panics.
 func SlowSink(d time.Duration) Option {
 	return func(c *config) {
 		c.once("SlowSink")

@@ -12,10 +12,10 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// Outcome is what became of a [Run]. It is a plain value.
+// Outcome is the outcome of a [Run]. It is a plain value.
 type Outcome[Out any] struct {
-	// Values are those that came out, in the order in which they came; if the run
-	// failed, those that came before.
+	// Values are the values that came out, in the order in which they came; if the run
+	// failed, those that came before the failure.
 	Values []Out
 
 	// Results are all results, failed ones included, in the order in which they came.
@@ -27,34 +27,34 @@ type Outcome[Out any] struct {
 	// [Results] it is nil, since errors are in the results.
 	Err error
 
-	// Panic is the value of the panic that came out of the terminal; see
-	// [SinkPanicsAfter]. Panics of a stage's functions are errors.
+	// Panic is the value of the panic that came out of the terminal; see [SinkPanicsAfter].
+	// Panics of a stage's functions are errors.
 	Panic any
 
-	// Goexit says that a function of a stage that is fused with the terminal has ended
-	// the terminal's goroutine with [runtime.Goexit]. What came out before is there.
+	// Goexit says that a function of a stage fused with the terminal has ended the
+	// terminal's goroutine with [runtime.Goexit]. Whatever came out before is kept.
 	Goexit bool
 
 	// Given is how many items have left the source.
 	Given int
 
 	// PeakInFlight is the most items that were between source and sink at any time,
-	// one that the source has in its hand included: how far what was given was ahead
-	// of what came out. It means something for a stage that gives one output for each
-	// input; what a stage drops counts to the end.
+	// including one that the source is giving: how far the items given were ahead of those
+	// that came out. It is meaningful for a stage that gives one output for each input;
+	// items that a stage drops count until the end.
 	PeakInFlight int
 }
 
-// Run puts the stage between a source of the items and a sink, runs it, and returns
-// what became of it. It blocks until the run has ended. Then it fails the test, and
-// goes on, if a goroutine of the run is left in Millstream's code, such as that of an
-// iter.Pull within the stage that was not stopped; if a gauge of [Watch] has a call
-// under way; and if something else than [SinkPanicsAfter] has made the terminal panic.
+// Run puts the stage between a source of the items and a sink, runs it, and returns the
+// outcome. It blocks until the run has ended. Then it fails the test, and goes on, if a
+// goroutine of the run is left in Millstream's code, such as that of an iter.Pull within
+// the stage that was not stopped; if a gauge of [Watch] has a call under way; or if
+// anything other than [SinkPanicsAfter] has made the terminal panic.
 //
 // The terminal runs on a goroutine of its own, so that a stage that ends it with
 // [runtime.Goexit] does not end the test. Goroutines are told apart as by [NoLeak], so
-// that tests may run in parallel. Run may be called in a synctest bubble. A nil stage
-// panics, and so does what is wrong in the building of the plan.
+// tests may run in parallel. Run may be called in a synctest bubble. A nil stage panics,
+// and so does an error in building the plan.
 func Run[In, Out any](tb testing.TB, stage pipeline.Stage[In, Out], items []In, opts ...Option) Outcome[Out] {
 	tb.Helper()
 	if stage == nil {
@@ -72,13 +72,13 @@ func Run[In, Out any](tb testing.TB, stage pipeline.Stage[In, Out], items []In, 
 	return r.out
 }
 
-// run is what one Run needs.
+// run is the state of one Run.
 type run[In, Out any] struct {
 	*config
 	items  []In
 	cancel context.CancelCauseFunc
 	family family
-	feed   func(over <-chan struct{}) // gives to the channel that is the source, if it is one
+	feed   func(over <-chan struct{}) // sends to the channel that is the source; nil for a sequence
 	flight Gauge                      // its calls are the items between source and sink
 	out    Outcome[Out]
 }
@@ -121,7 +121,7 @@ func (r *run[In, Out]) send(c chan<- In, over <-chan struct{}) {
 	r.before(n)
 }
 
-// before does what is to happen when n items have left the source.
+// before does what the options ask for once n items have left the source.
 func (r *run[In, Out]) before(n int) {
 	if n == r.cancels {
 		r.cancel(r.cause)
@@ -131,8 +131,8 @@ func (r *run[In, Out]) before(n int) {
 	}
 }
 
-// sink returns the loop over the outputs of the flow. The terminal is asked for on the
-// caller's goroutine, where the panic of a flow without a source belongs.
+// sink returns the loop over the outputs of the flow. It calls the terminal on the caller's
+// goroutine, where the panic for a flow without a source belongs.
 func (r *run[In, Out]) sink(f pipeline.Flow[Out]) (loop func()) {
 	if r.results {
 		all := f.Results(r.ctx)
@@ -169,7 +169,7 @@ func (r *run[In, Out]) readAll(all iter.Seq2[Out, error]) {
 	}
 }
 
-// body is what the options have the body of the loop do at the n-th result. It reports
+// body does what the options ask for in the body of the loop at the n-th result. It reports
 // whether the loop goes on.
 func (r *run[In, Out]) body(n int) bool {
 	time.Sleep(r.sinkDelay)
@@ -179,8 +179,8 @@ func (r *run[In, Out]) body(n int) bool {
 	return n != r.leaves
 }
 
-// run calls loop on a goroutine with the label of the family, beside the one that feeds
-// the source, and returns when both have ended.
+// run calls loop on a goroutine with the label of the family, while another one feeds the
+// source, and returns when both have ended.
 func (r *run[In, Out]) run(loop func()) {
 	var terminal, feeder sync.WaitGroup
 	over := make(chan struct{})
@@ -205,7 +205,7 @@ func (r *run[In, Out]) run(loop func()) {
 	r.out.Given, r.out.PeakInFlight = r.flight.Total(), r.flight.Peak()
 }
 
-// check fails the test for what must not be, whatever went wrong in the run.
+// check fails the test for what must never happen, whatever went wrong in the run.
 func (r *run[In, Out]) check(tb testing.TB) {
 	tb.Helper()
 	if left := r.family.left(inRun); left != "" {
