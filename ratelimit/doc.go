@@ -55,7 +55,7 @@
 // https://brandur.org/rate-limiting). Its state is one number, the time at which the bucket
 // will be full again. A call that is let through moves this time with one compare-and-swap; a
 // call that is denied only reads it. The number counts ticks, whose length is chosen so that
-// nothing is ever rounded.
+// nothing is rounded, except for extreme limits and bursts.
 //
 // # How many at once
 //

@@ -42,7 +42,7 @@ type spread struct {
 // Max.
 //
 // They are nearest ranks: each stands for one of the measured durations, and P99
-// is Max if there are fewer than a hundred. P50, P90 and P99 are within 2 % of
+// is Max if there are fewer than a hundred. P50, P90 and P99 are within 2% of
 // that duration, and exact below 64 ns; Max is always exact.
 //
 // Quantiles are a plain value. All are 0 if nothing was measured.

@@ -18,8 +18,8 @@ type Option func(*middleware)
 // more of them, in the order in which they are asked. A request that all of them let through,
 // or that none applies to, goes to the handler. The fields are set before it is called, and it
 // may change them. A request that one policy denies is answered with 429, or as [Denied] says.
-// What other policies took for it is given back if they have a method Refund, even if a
-// function that was given to a policy panics.
+// What other policies took for it is given back if they have a method Refund. This also
+// happens if a function that was given to a policy panics.
 //
 // Middleware panics if there is no policy, or if two have the same name.
 func Middleware(opts ...Option) func(http.Handler) http.Handler {
@@ -38,10 +38,10 @@ func Middleware(opts ...Option) func(http.Handler) http.Handler {
 	}
 }
 
-// Denied sets the handler that answers denied requests. [DenialOf] tells it more. The fields
-// RateLimit-Policy, RateLimit and Retry-After are set before it is called; it sets the status
-// itself. The default answers 429 with the problem type "quota-exceeded" in JSON. Denied panics
-// if the handler is nil.
+// Denied sets the handler that answers denied requests. It can get the reason from [DenialOf].
+// The fields RateLimit-Policy, RateLimit and Retry-After are set before it is called; it sets
+// the status itself. The default answers 429 with the problem type "quota-exceeded" in JSON.
+// Denied panics if the handler is nil.
 func Denied(handler http.Handler) Option {
 	if handler == nil {
 		panic("ratehttp: Denied: nil handler")
