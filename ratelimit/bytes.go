@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Reader returns a reader that reads from r as fast as l lets it, a token a byte. A
-// Read takes tokens for as much as it may read, then reads, and gives back what it has
-// read less. It takes as many as it has room for and are there; if there is less
-// than an eighth of the burst of l, which had better be some kilobytes, it waits for that.
-// It ends early with the error of [Limiter.WaitN], and 0, when ctx ends or its deadline
-// is too near; a Read of r that has begun is not cut short.
+// Reader returns a reader that reads from r at the rate of l, one token per byte. A Read
+// takes tokens for as much as it may read, then reads, and gives back the tokens that it
+// did not use. It takes as many tokens as are available and fit the buffer; if fewer than
+// an eighth of the burst of l are available, it waits for that many. The burst should be
+// at least some kilobytes. A Read returns 0 and the error of [Limiter.WaitN] if ctx ends
+// or its deadline is too near; a Read of r that has begun is not interrupted.
 //
-// Several readers and writers may share l. One of them is for one goroutine at a time,
-// if r is.
+// Several readers and writers may share l. A single one may be used by one goroutine at a
+// time, like r.
 func Reader(ctx context.Context, r io.Reader, l *Limiter) io.Reader {
 	if ctx == nil || r == nil || l == nil {
 		panic("ratelimit: Reader: nil argument")
@@ -23,14 +23,14 @@ func Reader(ctx context.Context, r io.Reader, l *Limiter) io.Reader {
 	return &reader{ctx, r, l}
 }
 
-// Writer returns a writer that writes to w as fast as l lets it, a token a byte. A Write
-// that is longer than the burst of l is cut up, and each part waits for its tokens before
-// it is written; what was not written of a part is given back. It ends early with the
-// error of [Limiter.WaitN], and the number of bytes written by then, when ctx ends or
-// its deadline is too near for the next part.
+// Writer returns a writer that writes to w at the rate of l, one token per byte. A Write
+// longer than the burst of l is split, and each part waits for its tokens before it is
+// written; tokens for bytes of a part that were not written are given back. A Write
+// returns the number of bytes written so far and the error of [Limiter.WaitN] if ctx ends
+// or its deadline is too near for the next part.
 //
-// Several readers and writers may share l. One of them is for one goroutine at a time,
-// if w is.
+// Several readers and writers may share l. A single one may be used by one goroutine at a
+// time, like w.
 func Writer(ctx context.Context, w io.Writer, l *Limiter) io.Writer {
 	if ctx == nil || w == nil || l == nil {
 		panic("ratelimit: Writer: nil argument")
@@ -38,8 +38,7 @@ func Writer(ctx context.Context, w io.Writer, l *Limiter) io.Writer {
 	return &writer{ctx, w, l}
 }
 
-// errInvalidWrite is what a writer is told that says that it has written what it was not given,
-// as by io.Copy.
+// errInvalidWrite is the error if w returns an impossible count, as in io.Copy.
 var errInvalidWrite = errors.New("ratelimit: invalid write result")
 
 type reader struct {
@@ -65,7 +64,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return got, err
 }
 
-// some takes tokens for as many bytes as are there, but not for too few.
+// some takes tokens for as many bytes as are available, but not for too few.
 func (r *reader) some(n int) (int, error) {
 	least := min(n, max(r.l.ready().most()/8, 1))
 	if r.l.AllowN(time.Now(), n) {
@@ -111,13 +110,13 @@ func (w *writer) part(p []byte) (n int, err error) {
 	return w.w.Write(p)
 }
 
-// grant waits for n bytes or as many as can be had at once.
+// grant waits for n bytes, or for as many as one call can take.
 func grant(ctx context.Context, l *Limiter, n int) (int, error) {
 	for {
 		part := max(min(n, l.ready().most()), 1)
 		err := l.WaitN(ctx, part)
 		if errors.Is(err, ErrBurst) && part > 1 {
-			continue // the burst has shrunk meanwhile
+			continue // the burst has shrunk
 		}
 		return part, err
 	}

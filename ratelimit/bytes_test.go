@@ -40,7 +40,7 @@ func TestReaderAndWriterKeepTheRate(t *testing.T) {
 	})
 }
 
-// "What was read less is given back."
+// "A Read ... gives back the tokens that it did not use."
 func TestShortReadsAreRefunded(t *testing.T) {
 	l := ratelimit.NewLimiter(ratelimit.Every(time.Hour), 100)
 	r := ratelimit.Reader(t.Context(), iotest.OneByteReader(strings.NewReader("abc")), l)

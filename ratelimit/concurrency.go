@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Concurrency limits how many calls are in flight at once, and finds that limit by itself:
-// it goes up while the calls show that the server takes more of them, and down when they
-// take longer or are turned away. A rate says what a server has promised, this what it can
-// bear now.
+// Concurrency limits how many calls are in flight at once, and finds that limit by itself. The
+// limit goes up while calls show that the server can take more of them, and down when calls
+// take longer or are turned away. A rate limit states what a server promised; Concurrency
+// measures what it can take now.
 //
 //	limit := ratelimit.NewConcurrency(ratelimit.Between(1, 100))
 //
@@ -20,64 +20,67 @@ import (
 //	err = call(ctx)
 //	permit.Release(ratelimit.OutcomeOf(err))
 //
-// [Guard] does this around a function. How the limit is found is said with [Gradient], the
-// default, and with [AIMD]. Both act only on what callers tell them with [Permit.Release]:
-// there is no goroutine, nothing to close, and a limit that is not used stays as it is.
+// [Guard] does this around a function. [Gradient], the default, and [AIMD] document how the
+// limit is found. Both use only what callers report with [Permit.Release]: there is no
+// goroutine and nothing to close, and a limit that is not used stays as it is.
 //
-// The zero value is of no use: [NewConcurrency] makes one. It must not be copied, and its
-// methods may be called by any number of goroutines. Once it has seen the most calls in
-// flight and in line that there are, Acquire, TryAcquire and Release allocate nothing.
+// Create it with [NewConcurrency]; the zero value is not usable. A Concurrency must not be
+// copied. Its methods may be called by any number of goroutines. Once it has seen its highest
+// number of calls in flight and in line, Acquire, TryAcquire and Release allocate nothing.
 type Concurrency struct {
 	epoch    time.Time
 	classify func(error) Outcome
 
-	mu       sync.Mutex // held for a few steps, never while anybody waits or a user's function runs
+	mu       sync.Mutex // held briefly, never while a caller waits or a user's function runs
 	tuner    limitTuner
-	calls    []callState // in flight, and free places
-	free     []uint32    // places of calls that nobody has
-	started  uint64      // calls so far; the number of a call is its place among them
+	calls    []callState // calls in flight, and free places
+	free     []uint32    // free places in calls
+	started  uint64      // calls so far, which is also the number of the latest call
 	inFlight int
 	line     callLine
-	spare    *callWaiter // to be used again
+	spare    *callWaiter // free list
 	counts   [outcomes]uint64
-	alarm    int64 // when the timer that is armed calls wake, or 0
+	alarm    int64 // when the armed timer calls wake, or 0
 }
 
-// limitTuner finds the limit. It is called with the lock of its Concurrency held, and knows the
-// time only from its arguments, which are nanoseconds since the epoch.
+// limitTuner finds the limit. Its methods are called with the lock of the Concurrency held. It
+// knows the time only from its arguments, in nanoseconds since the epoch.
 type limitTuner interface {
-	// limit is the number of calls that may be in flight now, at least 1.
+	// limit returns how many calls may be in flight now, at least 1.
 	limit() int
-	// begun is told of each call that starts, with the calls then in flight, itself included.
+	// begun is called when a call starts, with the number of calls then in flight, including
+	// this one.
 	begun(now int64, number uint64, inFlight int)
-	// ended is told of each call that ended; c.inFlight is what it was when it began.
+	// ended is called when a call has ended; c.inFlight is the number of calls in flight when
+	// it began.
 	ended(now int64, number uint64, c callState, outcome Outcome, inFlight int)
-	// wake is called at the time that alarm says, or a little later.
+	// wake is called at the time that alarm returns, or a little later.
 	wake(now int64)
-	// alarm is when to call wake; 0 is never.
+	// alarm returns when to call wake, or 0 for never.
 	alarm() int64
 	describe(*ConcurrencySnapshot)
 }
 
 // callState is a call in flight.
 type callState struct {
-	number   uint64 // of the call, from 1; 0 if nobody has the place
+	number   uint64 // of the call, from 1; 0 if the place is free
 	start    int64
-	inFlight int // when it began, itself included
+	inFlight int // when it began, including itself
 }
 
-// Outcome is what became of a call, as far as the limit is concerned.
+// Outcome is how a call ended, as far as the limit is concerned. The zero value is [Ignore]. An
+// Outcome is a plain value.
 type Outcome uint8
 
 const (
-	// Ignore tells nothing: the caller gave up, or the call failed for a reason that has
-	// nothing to do with load, and so the time that it took has none either.
+	// Ignore means that the call says nothing about load: the caller gave up, or the call
+	// failed for an unrelated reason. The time that it took is ignored, too.
 	Ignore Outcome = iota
-	// Success is an answer. The time that it took counts.
+	// Success means that the server answered. The time that the call took counts.
 	Success
-	// Dropped is a call that too much load has cost: it timed out, or the server turned it
-	// away, as HTTP does with statuses 429 and 503. The time that it took does not count: a
-	// server that lets all calls time out after 5 s looks evenly fast.
+	// Dropped means that the call failed because of too much load: it timed out, or the server
+	// turned it away, as HTTP does with status 429 or 503. The time that it took does not
+	// count: a server that lets all calls time out after 5 s would look steadily fast.
 	Dropped
 
 	outcomes = int(Dropped) + 1
@@ -96,17 +99,17 @@ func (o Outcome) String() string {
 	return "unknown outcome"
 }
 
-// NewConcurrency returns a limit on calls in flight: [Gradient], [Between] 1 and 1,000,
-// [StartAt] 10, unless options say otherwise. Options that make no sense panic.
+// NewConcurrency returns a limit on calls in flight. Unless options say otherwise, it uses
+// [Gradient], [Between] 1 and 1,000, and [StartAt] 10. It panics if an option is invalid.
 func NewConcurrency(opts ...ConcurrencyOption) *Concurrency {
 	cfg := newConcurrencyConfig(opts)
 	return &Concurrency{epoch: time.Now(), classify: cfg.classify, tuner: cfg.tuner()}
 }
 
-// Acquire waits until a call may start, in line behind those that came before, and returns
-// the permit for it, which has to be released. It returns the cause of ctx, and leaves the
-// line as if it had never been there, if ctx ends before; a ctx that has ended already takes
-// nothing. If both happen at once, the permit is given.
+// Acquire waits in line, first come, first served, until a call may start, and returns the
+// permit for it, which must be released. If ctx ends first, Acquire returns its cause and
+// leaves the line as if the caller had never been in it. If ctx has already ended, Acquire
+// takes nothing. If a permit is given at the same moment, Acquire returns it.
 func (c *Concurrency) Acquire(ctx context.Context) (Permit, error) {
 	if ctx.Err() != nil {
 		return Permit{}, context.Cause(ctx)
@@ -137,7 +140,7 @@ func (c *Concurrency) Acquire(ctx context.Context) (Permit, error) {
 			break
 		}
 		c.mu.Unlock()
-		<-w.ready // whoever granted is about to send
+		<-w.ready // the goroutine that granted is about to send
 		c.mu.Lock()
 	}
 	p := w.permit
@@ -147,8 +150,8 @@ func (c *Concurrency) Acquire(ctx context.Context) (Permit, error) {
 	return p, err
 }
 
-// TryAcquire returns a permit if a call may start at once. It never goes ahead of a caller
-// that waits in Acquire.
+// TryAcquire returns a permit if a call may start at once. It never overtakes a caller that
+// waits in Acquire.
 func (c *Concurrency) TryAcquire() (Permit, bool) {
 	c.mu.Lock()
 	p, ok := c.take()
@@ -163,25 +166,26 @@ func (c *Concurrency) Limit() int {
 	return c.tuner.limit()
 }
 
-// InFlight returns how many permits are out. When the limit has just gone down, that may be
-// more than it allows: calls that have started are never stopped.
+// InFlight returns how many permits are out. It may exceed the limit just after that has gone
+// down: calls that have started are never stopped.
 func (c *Concurrency) InFlight() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.inFlight
 }
 
-// ConcurrencySnapshot is the state of a [Concurrency] at one instant.
+// ConcurrencySnapshot is the state of a [Concurrency] at one instant. It is a plain value: it
+// may be copied, and read by any goroutine. The zero value is empty.
 type ConcurrencySnapshot struct {
 	Limit    int // calls that may be in flight
-	InFlight int // calls that are
+	InFlight int // calls in flight
 	Waiting  int // callers in line
 
 	Success, Dropped, Ignored uint64 // calls released, by outcome
 
-	// Base is how long a call takes when hardly any other is in flight, and Latency how
-	// long half of the calls took at most when the limit was last looked at. Both are 0
-	// until they are known, and Base is always 0 with AIMD.
+	// Base is how long a call takes when hardly any other is in flight, and Latency the median
+	// time of the calls when the limit was last adjusted. Both are 0 until they are known, and
+	// Base is always 0 with AIMD.
 	Base, Latency time.Duration
 	Probing       bool // Limit is low for now, to measure Base
 }
@@ -198,24 +202,26 @@ func (c *Concurrency) Snapshot() ConcurrencySnapshot {
 	return s
 }
 
-// Permit allows one call. It is a value that may be copied and handed to another goroutine,
-// and is to be released once.
+// Permit allows one call. It must be released exactly once. It may be copied and handed to
+// another goroutine; all copies are the same permit. The zero value is no permit: its methods
+// panic.
 type Permit struct {
 	c      *Concurrency
 	number uint64
 	place  uint32
 }
 
-// Start sets the time from which the call counts to now; without it, that is when the permit was
-// given. It is for calls that wait for something else in between, such as a rate: that is not time
-// that the server takes. It panics as Release does.
+// Start makes the time of the call count from now. Without it, that is the time when the permit
+// was given. Use it if the call waits for something else first, such as a rate limit: that wait
+// is not time that the server takes. Start panics if the permit was released before or is the
+// zero value.
 func (p Permit) Start() {
 	c := p.owner("Start")
 	defer c.mu.Unlock()
 	c.calls[p.place].start = c.now()
 }
 
-// owner returns the Concurrency, locked, if the permit is out.
+// owner returns the Concurrency, locked. It panics if the permit is not out.
 func (p Permit) owner(method string) *Concurrency {
 	if p.c == nil {
 		panic("ratelimit: Permit." + method + ": no permit was given")
@@ -228,9 +234,9 @@ func (p Permit) owner(method string) *Concurrency {
 	return p.c
 }
 
-// Release ends the call and says what became of it; a caller that waits may then start. A
-// permit that is released again panics, and so does the zero value: that call would have
-// counted twice.
+// Release ends the call and reports its outcome; a waiting caller may then start. It panics if
+// the permit was released before, since the call would count twice, if it is the zero value,
+// and if the outcome is unknown.
 func (p Permit) Release(outcome Outcome) {
 	if int(outcome) >= outcomes {
 		panic("ratelimit: Permit.Release: unknown outcome")
@@ -245,8 +251,8 @@ func (p Permit) Release(outcome Outcome) {
 	c.unlock(c.grant())
 }
 
-// take starts a call if the limit allows it. It need not look at the line: whatever makes room
-// gives it to the line at once, see grant, so that there is none while anybody waits.
+// take starts a call if the limit allows it. It need not look at the line: all that makes room
+// gives it to the line at once, see grant, so there is no room while a caller waits.
 func (c *Concurrency) take() (Permit, bool) {
 	if c.inFlight >= c.tuner.limit() {
 		return Permit{}, false
@@ -271,8 +277,8 @@ func (c *Concurrency) start() Permit {
 	return Permit{c: c, number: c.started, place: place}
 }
 
-// grant starts the calls of those in line that the limit allows, and returns them, linked;
-// their channels are for unlock.
+// grant starts the calls in line that the limit allows, and returns their waiters, linked, for
+// unlock to wake.
 func (c *Concurrency) grant() (woken *callWaiter) {
 	last := &woken
 	for c.line.length > 0 && c.inFlight < c.tuner.limit() {
@@ -284,8 +290,8 @@ func (c *Concurrency) grant() (woken *callWaiter) {
 	return woken
 }
 
-// unlock gives up the lock, and only then wakes those that grant has returned and arms the
-// timer of the tuner, if it asks for one.
+// unlock releases the lock, and only then wakes the waiters that grant has returned and arms
+// the timer of the tuner, if needed.
 func (c *Concurrency) unlock(woken *callWaiter) {
 	alarm := c.tuner.alarm()
 	arm := alarm != 0 && (c.alarm == 0 || alarm < c.alarm)
@@ -297,7 +303,7 @@ func (c *Concurrency) unlock(woken *callWaiter) {
 	c.mu.Unlock()
 	for woken != nil {
 		w := woken
-		woken, w.next = w.next, nil // before the send, which gives w away
+		woken, w.next = w.next, nil // before the send, which hands over w
 		w.ready <- struct{}{}
 	}
 	if arm {
@@ -305,7 +311,8 @@ func (c *Concurrency) unlock(woken *callWaiter) {
 	}
 }
 
-// wake is called by the timer. One that comes early, since the alarm was put off, arms the next.
+// wake is called by the timer. If the alarm was put off and the timer is early, wake arms the
+// next one.
 func (c *Concurrency) wake() {
 	c.mu.Lock()
 	c.alarm = 0
@@ -316,18 +323,18 @@ func (c *Concurrency) wake() {
 	c.unlock(c.grant())
 }
 
-// now is the time since the epoch of c: a bubble of testing/synctest has its own clock.
+// now returns the time since the epoch of c: a bubble of testing/synctest has its own clock.
 func (c *Concurrency) now() int64 { return max(int64(time.Since(c.epoch)), 0) }
 
-// callWaiter is a caller in line. It is used again, with its channel, by the same Concurrency.
+// callWaiter is a caller in line. The same Concurrency uses it again, with its channel.
 type callWaiter struct {
-	ready      chan struct{} // gets one value when granted is set, after the lock was given up
+	ready      chan struct{} // gets one value after granted is set and the lock released
 	granted    bool
 	permit     Permit
 	prev, next *callWaiter
 }
 
-// callLine is who waits, in order.
+// callLine is the waiting callers, in order.
 type callLine struct {
 	head, tail *callWaiter
 	length     int

@@ -6,7 +6,7 @@ import "time"
 type aimd struct {
 	limitBounds
 	current float64
-	slow    int64 // 0: no call is
+	slow    int64 // 0: no call is too slow
 	started uint64
 	round   callRound
 	usual   int64 // median of the last round

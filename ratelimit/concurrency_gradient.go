@@ -8,16 +8,16 @@ import (
 
 const (
 	probeLimit  = 3  // Envoy's default, too
-	callsOfBase = 30 // that a base is measured with
-	callsAtOnce = 10 // the same for the first one, for which everybody waits
-	probeShare  = 30 // probes take at most one part of this many of the time
+	callsOfBase = 30 // that measure a base
+	callsAtOnce = 10 // the same for the first base, which all callers wait for
+	probeShare  = 30 // probes take at most 1/probeShare of the time
 	probeJitter = 0.15
 	patience    = int64(10 * time.Second) // for the first probe; see patient
 )
 
-// gradient is the tuner of [Gradient]. It is probing or not. While it is, only calls that
-// began in the probe tell anything. While it is not, calls tell how the limit does in the
-// round, and those with hardly any other beside them what the base is.
+// gradient is the tuner of [Gradient]. It is either probing or not. During a probe, only calls
+// that began in it count. Between probes, calls show in the round whether the limit is right,
+// and those with hardly any other in flight show what the base is.
 type gradient struct {
 	limitBounds
 	tolerance float64
@@ -27,11 +27,11 @@ type gradient struct {
 	started uint64
 	usual   int64 // median of the last round
 	base    int64 // 0: not known yet
-	rough   bool  // the base is from a few calls only
+	rough   bool  // the base is from only a few calls
 	round   callRound
 
-	calm callSample // of calls that tell the base
-	lost int        // and of these, the ones that were dropped
+	calm callSample // of calls that show the base
+	lost int        // of these, the number that were dropped
 
 	probing   bool
 	probed    uint64 // the first call of the probe
@@ -72,7 +72,7 @@ func (g *gradient) ended(now int64, number uint64, c callState, outcome Outcome,
 	if g.round.over(now, g.usual) {
 		g.adjust(now)
 	}
-	// A limit as low as that of a probe needs none: all calls are calm.
+	// If the limit is as low as in a probe, no probe is needed: all calls are calm.
 	if now >= g.nextProbe && int(g.current) > probeLimit {
 		g.probing, g.probed = true, g.started+1
 		g.since = now
@@ -80,7 +80,7 @@ func (g *gradient) ended(now int64, number uint64, c callState, outcome Outcome,
 	}
 }
 
-// measure takes a call that tells the base.
+// measure adds a call that shows the base.
 func (g *gradient) measure(now int64, c callState, outcome Outcome) {
 	switch outcome {
 	case Success:
@@ -98,7 +98,7 @@ func (g *gradient) measure(now int64, c callState, outcome Outcome) {
 		return
 	}
 	share := float64(g.lost) / float64(g.calm.seen+g.lost)
-	if share < 0.5 { // with half of them lost, the rest are the lucky ones
+	if share < 0.5 { // with half of them lost, the rest are not typical
 		g.learn(g.calm.median())
 	}
 	if g.probing {
@@ -107,8 +107,8 @@ func (g *gradient) measure(now int64, c callState, outcome Outcome) {
 	g.resume(now)
 }
 
-// learn takes a measured base. One that is not far from the last is not taken as it is, since
-// the median of a few calls is that by chance as well.
+// learn adopts a measured base. If it is close to the last one, it moves only half the way,
+// since the median of a few calls varies that much by chance.
 func (g *gradient) learn(measured int64) {
 	if g.base == 0 || measured > 2*g.base || measured < g.base/2 {
 		g.rough = g.base == 0
@@ -119,7 +119,7 @@ func (g *gradient) learn(measured int64) {
 	g.base += (measured - g.base) / 2
 }
 
-// resume ends a probe, if there is one, and starts to look for calls that tell the base.
+// resume ends a probe, if there is one, and starts to look for calls that show the base.
 func (g *gradient) resume(now int64) {
 	wait := g.every
 	if g.base == 0 || g.rough {
@@ -151,8 +151,8 @@ func (g *gradient) adjust(now int64) {
 		slope = min(max(g.tolerance*float64(g.base)/float64(g.usual), 0.5), 1)
 	}
 	next := g.current * (1 - share/2)
-	// The time that calls take says nothing about a limit that is not in their way, and
-	// without a base it says nothing at all.
+	// The time that calls take says nothing about a limit that they do not reach, and without a
+	// base it says nothing at all.
 	if g.round.reached && g.base > 0 {
 		next = next*slope + math.Sqrt(g.current)*(1-share)
 	}
@@ -160,9 +160,9 @@ func (g *gradient) adjust(now int64) {
 	g.round.next(now, g.limit() < before, g.started)
 }
 
-// alarm gives up a probe whose calls do not end: otherwise three calls that hang would be
-// all that anybody gets. It gives up as well one that no call begins in: calls from before that
-// hang would leave no room for any. The very first probe has none before it.
+// alarm returns when to give up a probe whose calls do not end: otherwise three hanging calls
+// would be all that ever run. This includes a probe in which no call begins, because older
+// calls hang and leave no room. Before the very first probe there are no older calls.
 func (g *gradient) alarm() int64 {
 	if !g.probing || g.started == 0 {
 		return 0

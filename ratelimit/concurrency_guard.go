@@ -5,16 +5,17 @@ import (
 	"sync"
 )
 
-// Guard returns fn with c around it: each call has a permit of c, which is released with the
-// outcome that [Classify] tells from its error; a call that panics counts as [Ignore], as one
-// does whose outcome is none, which is a panic as well. A nil c or fn panics.
+// Guard returns fn with c around it: each call holds a permit of c, which is released with
+// the outcome that [Classify] derives from its error. A call that panics counts as [Ignore].
+// If Classify returns an unknown outcome, the call counts as Ignore and panics. Guard panics
+// if c or fn is nil.
 //
 //	fetch := ratelimit.Guard(limit, fetchPage)
 //	pages := pipeline.Map(urls, fetch.Call, pipeline.Workers(100), pipeline.Limit(fetch))
 //
-// fetch.Call alone is enough. It waits for its permit, and the time counts as run time of
-// the call. With Limit(fetch) beside it the permit is there before the call starts, and the
-// time counts as waiting, where it belongs. A pool takes both in the same way.
+// fetch.Call alone is enough: it waits for its permit, but that time counts as run time of
+// the call. With Limit(fetch) as well, the permit is acquired before the call starts, and the
+// time counts as waiting, where it belongs. A pool uses both in the same way.
 func Guard[In, Out any](c *Concurrency, fn func(context.Context, In) (Out, error)) *Guarded[In, Out] {
 	switch {
 	case c == nil:
@@ -25,29 +26,30 @@ func Guard[In, Out any](c *Concurrency, fn func(context.Context, In) (Out, error
 	return &Guarded[In, Out]{c: c, fn: fn}
 }
 
-// Guarded is a function and the [Concurrency] around it, made by [Guard]. It must not be
-// copied; its methods may be called by any number of goroutines.
+// Guarded is a function with a [Concurrency] around it. Create it with [Guard]; the zero
+// value is not usable. A Guarded must not be copied. Its methods may be called by any number
+// of goroutines.
 type Guarded[In, Out any] struct {
 	c  *Concurrency
 	fn func(context.Context, In) (Out, error)
 
-	mu       sync.Mutex // never held together with that of c
+	mu       sync.Mutex // never held together with the lock of c
 	reserved []*reservation
 }
 
-// reservation is a permit that Wait has taken for a call to come.
+// reservation is a permit that Wait has acquired for a later call.
 type reservation struct {
 	permit Permit
-	stop   func() bool // ends the watch over the context; nil if it cannot end
+	stop   func() bool // stops watching the context; nil if that cannot end
 }
 
-// Call runs the function with a permit: one that [Guarded.Wait] has taken, if there is one,
-// and else one that it waits for, as [Concurrency.Acquire] does. If ctx ends meanwhile, it
-// returns the cause, and the function is not called.
+// Call runs the function with a permit. It uses one that [Guarded.Wait] has acquired, if
+// there is one, and otherwise waits for one, as [Concurrency.Acquire] does. If ctx ends
+// meanwhile, Call returns its cause and does not call the function.
 func (g *Guarded[In, Out]) Call(ctx context.Context, in In) (out Out, err error) {
 	permit, ok := g.claim()
 	if ok {
-		permit.Start() // other limits may have been waited for since
+		permit.Start() // the caller may have waited for other limits since
 	} else {
 		if permit, err = g.c.Acquire(ctx); err != nil {
 			return out, err
@@ -64,9 +66,9 @@ func (g *Guarded[In, Out]) Call(ctx context.Context, in In) (out Out, err error)
 	return out, err
 }
 
-// Wait takes a permit for a call of [Guarded.Call] that is about to come, and waits for it as
-// [Concurrency.Acquire] does. It is for pool.Limit and pipeline.Limit beside the same
-// Guarded's Call, and for nothing else: without such a call, the permit is kept until ctx
+// Wait waits for a permit, as [Concurrency.Acquire] does, and keeps it for a call of
+// [Guarded.Call] that is about to follow. It is only for pool.Limit and pipeline.Limit
+// together with Call of the same Guarded: without such a call, the permit is held until ctx
 // ends.
 func (g *Guarded[In, Out]) Wait(ctx context.Context) error {
 	permit, err := g.c.Acquire(ctx)
@@ -78,14 +80,14 @@ func (g *Guarded[In, Out]) Wait(ctx context.Context) error {
 	defer g.mu.Unlock()
 	g.reserved = append(g.reserved, r)
 	if ctx.Done() != nil {
-		// The watch takes the lock as well, and so finds r in its place.
+		// The watch takes the lock as well, and so finds r in place.
 		r.stop = context.AfterFunc(ctx, func() { g.giveBack(r) })
 	}
 	return nil
 }
 
-// claim returns the oldest permit that Wait has taken. Permits are alike: if it was taken for
-// another call, that one finds this call's.
+// claim returns the oldest permit that Wait has acquired. All permits are alike: if it was
+// acquired for another call, that call uses this one's.
 func (g *Guarded[In, Out]) claim() (Permit, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -100,7 +102,7 @@ func (g *Guarded[In, Out]) claim() (Permit, bool) {
 	return r.permit, true
 }
 
-// giveBack releases a permit whose call has not come before its context ended.
+// giveBack releases a permit if its call has not come before its context ended.
 func (g *Guarded[In, Out]) giveBack(r *reservation) {
 	g.mu.Lock()
 	for i, other := range g.reserved {
@@ -114,7 +116,7 @@ func (g *Guarded[In, Out]) giveBack(r *reservation) {
 	g.mu.Unlock()
 }
 
-// drop removes a reservation and keeps the order and the room of the others.
+// drop removes a reservation and keeps the order and the capacity of the rest.
 func (g *Guarded[In, Out]) drop(i int) {
 	copy(g.reserved[i:], g.reserved[i+1:])
 	last := len(g.reserved) - 1

@@ -8,18 +8,19 @@ import (
 	"time"
 )
 
-// ConcurrencyOption is an option of [NewConcurrency].
+// ConcurrencyOption is an option of [NewConcurrency]. Options may be reused and shared by
+// goroutines; nil is not an option.
 type ConcurrencyOption func(*concurrencyConfig)
 
 type concurrencyConfig struct {
 	lowest, highest int
-	first           int // 0: not said
+	first           int // 0: not set
 	classify        func(error) Outcome
 	make            func(limitBounds) limitTuner
 	given           map[string]bool
 }
 
-// limitBounds keep a limit where it is allowed to be.
+// limitBounds keep a limit within its bounds.
 type limitBounds struct{ lowest, highest, first float64 }
 
 func (b limitBounds) clamp(limit float64) float64 { return min(max(limit, b.lowest), b.highest) }
@@ -67,8 +68,8 @@ func Between(lowest, highest int) ConcurrencyOption {
 	}
 }
 
-// StartAt sets the limit to start with. The default is 10, or the bound of [Between] that is
-// next to it. It panics if the limit is not within the bounds.
+// StartAt sets the initial limit. The default is 10, or the nearest bound of [Between] if 10
+// is outside. It panics if the limit is not within the bounds.
 func StartAt(limit int) ConcurrencyOption {
 	return func(c *concurrencyConfig) {
 		c.once("StartAt")
@@ -79,8 +80,8 @@ func StartAt(limit int) ConcurrencyOption {
 	}
 }
 
-// Classify sets how [Guard] tells the outcome of a call from its error. The default is
-// [OutcomeOf]. A nil function panics.
+// Classify sets how [Guard] derives the outcome of a call from its error. The default is
+// [OutcomeOf]. It panics if the function is nil.
 func Classify(outcome func(error) Outcome) ConcurrencyOption {
 	return func(c *concurrencyConfig) {
 		c.once("Classify")
@@ -96,29 +97,32 @@ const (
 	defaultProbe     = time.Minute
 )
 
-// Gradient finds the limit by the time that calls take, and needs no error to know that a
-// server has enough. It is for calls that are alike; for those of which one by its nature
-// takes a hundred times as long as the next, [AIMD] is better. It is the default, with a
-// tolerance of 1.5 and a probe every minute.
+// Gradient finds the limit by the time that calls take, and needs no errors to see that a
+// server has enough. It is for calls that are alike; if some calls by nature take a hundred
+// times as long as others, [AIMD] is better. Gradient is the default, with a tolerance of 1.5
+// and a probe every minute.
 //
-// The limit goes up by its square root while half of the calls take no longer than tolerance
-// times what they take with hardly any other call in flight, which is the base. It goes down
-// in proportion to the time that they take beyond that, to one half at most, and by half the
-// share of calls that were [Dropped]. Then it waits for calls that have started since, before
-// it acts again.
+// The base is the time that calls take with hardly any other call in flight. The limit goes
+// up by its square root while the median call takes at most tolerance times the base. It goes
+// down in proportion to the time beyond that, at most to one half, and by half the share of
+// calls that were [Dropped]. After a decrease, Gradient waits for calls that have started
+// since before it acts again.
 //
-// The base is measured, never guessed from calls under load: from calls that happen to have
-// at most two others beside them, and if there are none of these, by a probe. A probe lowers
-// the limit to 3 for 30 calls, 10 at the start. It comes after probeEvery, the first after 10 s at most, plus up to 15 % by
-// chance, so that the probes of many clients do not meet, and later if calls take so long
-// that probes would be more than a thirtieth of the time.
+// The base is measured, never guessed from calls under load. It is measured with calls that
+// happen to have at most two others in flight, and, if there are none of these, in a probe. A
+// probe lowers the limit to 3 for 30 calls, or 10 until a base is known. The first probe is
+// at the start. The next one follows after probeEvery, or after 10 s if that is shorter and
+// the base is unknown or was measured only once. Up to 15 % is added at random, so that the
+// probes of many clients do not coincide. Probes come later if calls take so long that probes
+// would be more than a thirtieth of the time.
 //
 // The parts are taken from Envoy's adaptive concurrency filter (probes, jitter, the headroom
 // of a square root, samples of a probe only from calls that began in it), from Netflix's
-// concurrency-limits (Gradient2: tolerance, a gradient between 1/2 and 1, no growth of a limit
-// that was not reached), and from DCTCP, RFC 8257 (a decrease by half the share of marks).
+// concurrency-limits (Gradient2: tolerance, a gradient between 1/2 and 1, no growth of a
+// limit that was not reached), and from DCTCP, RFC 8257 (a decrease by half the share of
+// marks).
 //
-// It panics unless tolerance is at least 1 and finite, and probeEvery positive.
+// Gradient panics unless tolerance is at least 1 and finite, and probeEvery is positive.
 func Gradient(tolerance float64, probeEvery time.Duration) ConcurrencyOption {
 	return func(c *concurrencyConfig) {
 		c.algorithm("Gradient")
@@ -132,15 +136,16 @@ func Gradient(tolerance float64, probeEvery time.Duration) ConcurrencyOption {
 	}
 }
 
-// AIMD finds the limit by the calls that were [Dropped]: it goes up by 1 for each round of
-// calls in which it was reached, and down by half the share of calls that were dropped: to
-// one half if all were. A [Success] that took longer than slow counts as dropped; with 0, the
-// time does not count, and if the server drops nothing, the limit ends at its upper bound.
+// AIMD finds the limit by the calls that were [Dropped]. The limit goes up by 1 for each
+// round of calls in which it was reached. It goes down by half the share of calls that were
+// dropped: to one half if all were. A [Success] that took longer than slow counts as dropped.
+// If slow is 0, the time does not count, and if the server drops nothing, the limit ends at
+// its upper bound.
 //
-// The name is additive increase, multiplicative decrease, as in TCP. That the decrease goes
-// by the share is from DCTCP, RFC 8257: a few errors that have another reason cost little,
-// where a fixed factor for each of them would end at the lower bound. It panics if slow is
-// negative.
+// The name is additive increase, multiplicative decrease, as in TCP. That the decrease
+// depends on the share is from DCTCP, RFC 8257: a few errors that have another reason cost
+// little, where a fixed factor for each of them would end at the lower bound. AIMD panics if
+// slow is negative.
 func AIMD(slow time.Duration) ConcurrencyOption {
 	return func(c *concurrencyConfig) {
 		c.algorithm("AIMD")
@@ -158,11 +163,11 @@ func (c *concurrencyConfig) algorithm(name string) {
 	}
 }
 
-// OutcomeOf is the outcome of a call that returned err: [Success] for nil; [Dropped] for what
-// is [context.DeadlineExceeded], for errors whose Timeout method returns true, and for those
-// with a method RetryAfter() time.Duration, as a server's 429 has that is told so; [Ignore]
-// for all others. A server that fails fast under load needs a function of your own, see
-// [Classify].
+// OutcomeOf returns the outcome of a call that returned err. It is [Success] if err is nil.
+// It is [Dropped] if err is [context.DeadlineExceeded], has a Timeout method that returns
+// true, or has a method RetryAfter() time.Duration, such as the error for a 429 of a server.
+// All other errors are [Ignore]. A server that fails fast under load needs a function of its
+// own, see [Classify].
 func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return Success

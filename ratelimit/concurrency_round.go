@@ -11,20 +11,20 @@ const (
 	callsOfRound  = 10
 )
 
-// callRound is what has been seen since the limit was last looked at. It lasts for at least
-// twice the time that half of the calls take, so that slow calls have had the time to end in
-// it and it does not see the fast ones alone.
+// callRound is what has been seen since the limit was last adjusted. It lasts at least twice
+// the median time of a call, so that slow calls have time to end in it and it does not see
+// only the fast ones.
 type callRound struct {
 	opened  int64
 	from    uint64 // calls with lower numbers do not count: they began under a higher limit
-	reached bool   // the calls in flight have been as many as the limit allows
+	reached bool   // as many calls as the limit allows have been in flight
 	ok      int
 	dropped int
 	sample  callSample
 }
 
-// next opens a round. After a decrease, only calls count that start from now on: what
-// happened to those before is why it was decreased.
+// next opens a round. After a decrease, only calls that start from now on count: the earlier
+// ones are why it was decreased.
 func (r *callRound) next(now int64, lowered bool, started uint64) {
 	r.opened, r.reached, r.ok, r.dropped = now, false, 0, 0
 	r.sample.reset()
@@ -49,10 +49,11 @@ func (r *callRound) over(now, usual int64) bool {
 	return r.ok+r.dropped >= callsOfRound && now-r.opened >= max(shortestRound, 2*usual)
 }
 
-// share is the share of calls that were dropped.
+// share returns the share of calls that were dropped.
 func (r *callRound) share() float64 { return float64(r.dropped) / float64(max(r.ok+r.dropped, 1)) }
 
-// callSample keeps some of many durations, each with the same chance (Vitter's algorithm R).
+// callSample keeps a random sample of durations, each with the same chance (Vitter's
+// algorithm R).
 type callSample struct {
 	kept [64]int64
 	seen int
@@ -71,7 +72,7 @@ func (s *callSample) add(d int64) {
 	s.seen++
 }
 
-// median may be called once before reset: it changes the order of what was kept.
+// median may be called only once before reset: it reorders the sample.
 func (s *callSample) median() int64 {
 	kept := s.kept[:min(s.seen, len(s.kept))]
 	if len(kept) == 0 {

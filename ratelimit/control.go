@@ -22,9 +22,9 @@ func (l *Limiter) Burst() int {
 // SetLimit is SetLimitAt(time.Now(), limit).
 func (l *Limiter) SetLimit(limit Limit) { l.SetLimitAt(time.Now(), limit) }
 
-// SetLimitAt sets the limit from t on. The tokens that are there stay; after [Inf] the
-// bucket is full. Those who wait are re-timed, reservations are not. It
-// panics if limit is not a number.
+// SetLimitAt sets the limit from t on. The tokens in the bucket stay; after a limit of
+// [Inf] the bucket is full. The times of waiting callers are computed anew, those of
+// reservations are not. SetLimitAt panics if limit is NaN.
 func (l *Limiter) SetLimitAt(t time.Time, limit Limit) {
 	checked("SetLimit", limit)
 	l.change(t, func(b *bucket) (Limit, int) { return limit, b.size })
@@ -33,14 +33,15 @@ func (l *Limiter) SetLimitAt(t time.Time, limit Limit) {
 // SetBurst is SetBurstAt(time.Now(), burst).
 func (l *Limiter) SetBurst(burst int) { l.SetBurstAt(time.Now(), burst) }
 
-// SetBurstAt sets the burst from t on; below zero counts as zero. The tokens that are
-// there stay, up to the new burst; what a larger one has more room for comes with time.
-// Who waits for more than the new burst is sent away with [ErrBurst].
+// SetBurstAt sets the burst from t on; below zero counts as zero. The tokens in the
+// bucket stay, up to the new burst; a larger burst fills up with time. Callers that
+// wait for more than the new burst get [ErrBurst].
 func (l *Limiter) SetBurstAt(t time.Time, burst int) {
 	l.change(t, func(b *bucket) (Limit, int) { return b.limit, burst })
 }
 
-// change replaces the bucket by one with the limit and burst that to returns.
+// change replaces the bucket by one with the limit and burst that the function to
+// returns.
 func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 	epoch := l.ready().epoch
 	l.line.lock()
@@ -82,9 +83,9 @@ func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 // Tokens is TokensAt(time.Now()).
 func (l *Limiter) Tokens() float64 { return l.TokensAt(time.Now()) }
 
-// TokensAt returns how many tokens are there at t; below zero if they are reserved for
-// times to come. It is a look, not a claim: what it says may be gone at once, and
-// those who wait in line have taken nothing yet.
+// TokensAt returns how many tokens are available at t. It is below zero if tokens are
+// reserved ahead. The number may be out of date at once, and does not count what
+// waiting callers will take.
 func (l *Limiter) TokensAt(t time.Time) float64 {
 	b := l.ready()
 	if tat := b.word.Load(); tat < waiting {
@@ -104,10 +105,10 @@ func (b *bucket) tokens(tat, at int64) float64 {
 	return min(float64(b.depth-max(tat-ticks, 0))/float64(b.cost), float64(b.burst)) // a quotient may be rounded up
 }
 
-// Pause lets nothing through until then, also with a limit of [Inf]: for a server
-// that has answered 429 with a Retry-After. A pause only ever gets longer: an earlier
-// time than that of a pause under way changes nothing. Tokens come in meanwhile, up to
-// the burst, so that a limiter with a burst of 1 starts gently.
+// Pause lets nothing through until the given time, even with a limit of [Inf]. Use it
+// when a server has answered 429 with a Retry-After. A pause can only be extended: a
+// time before the end of the current pause changes nothing. Tokens accumulate during a
+// pause, up to the burst, so a limiter with a burst of 1 starts again gently.
 func (l *Limiter) Pause(until time.Time) {
 	b := l.ready()
 	l.line.lock()
@@ -116,9 +117,9 @@ func (l *Limiter) Pause(until time.Time) {
 	l.line.serve()
 }
 
-// Refund gives back n tokens that were taken for events which did not happen, or that
-// cost less. The bucket is never more than full, and what stands of reservations
-// is heeded, as by [Reservation.CancelAt]. Refund panics if n is negative.
+// Refund gives back n tokens that were taken for events that did not happen or cost
+// less. The bucket never holds more than the burst, and standing reservations limit
+// what goes back, as for [Reservation.CancelAt]. Refund panics if n is negative.
 func (l *Limiter) Refund(n int) {
 	checkN("Refund", n)
 	if n > 0 {
@@ -126,10 +127,11 @@ func (l *Limiter) Refund(n int) {
 	}
 }
 
-// Settle corrects what was taken for an event whose cost was not known before: it gives
-// back the difference if actual is less than estimate, and takes it if it is more, there
-// or not. What is not there is a debt, which the next events wait for, so that over
-// time the limit is kept. Settle never waits. It panics if one of them is negative.
+// Settle corrects what was taken for an event whose cost was not known in advance. If
+// actual is less than estimate, it gives back the difference; if it is more, it takes
+// the difference, even if the bucket does not hold it. Missing tokens are a debt that
+// later events wait for, so the limit holds over time. Settle never waits. It panics if
+// either argument is negative.
 func (l *Limiter) Settle(estimate, actual int) {
 	checkN("Settle", estimate)
 	checkN("Settle", actual)

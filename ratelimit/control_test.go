@@ -15,7 +15,7 @@ import (
 	"github.com/millstream-go/millstream/ratelimit"
 )
 
-// "The tokens that are there stay": a change of the limit or the burst neither makes nor takes
+// "The tokens in the bucket stay": a change of the limit or the burst neither makes nor takes
 // any, but those above a smaller burst.
 func TestChangesKeepTheTokens(t *testing.T) {
 	start := time.Now()
@@ -59,7 +59,7 @@ func TestChangesKeepTheDebt(t *testing.T) {
 	assert.InDelta(t, 0, l.TokensAt(start.Add(time.Second)), 1e-9)
 }
 
-// "A change by SetLimit, SetBurst, Pause or Refund counts from then on for those who wait."
+// "SetLimit, SetBurst, Pause and Refund take effect at once for callers that are waiting."
 func TestWaitersAreRetimed(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(l *ratelimit.Limiter)
@@ -92,7 +92,7 @@ func TestWaitersAreRetimed(t *testing.T) {
 	}
 }
 
-// "Who waits for more than the new burst is sent away", also from the middle of the line, and
+// "Callers that wait for more than the new burst get ErrBurst", even from the middle of the line, and
 // also who waits for several limits and leaves at the same time.
 func TestASmallerBurstSendsAway(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestASmallerBurstSendsAway(t *testing.T) {
 	}
 }
 
-// "A pause only ever gets longer", holds for all, also without a limit, and takes nothing.
+// "A pause can only be extended", holds for all, also without a limit, and takes nothing.
 func TestPause(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		l := ratelimit.NewLimiter(1, 5)
@@ -152,7 +152,7 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// "The bucket is never more than full."
+// "The bucket never holds more than the burst."
 func TestRefundFillsAtMost(t *testing.T) {
 	start := time.Now()
 	l := ratelimit.NewLimiter(1, 5)
@@ -166,7 +166,7 @@ func TestRefundFillsAtMost(t *testing.T) {
 	assert.False(t, l.AllowN(start, 1))
 }
 
-// "What is not there is a debt, which the next events wait for."
+// "Missing tokens are a debt that later events wait for."
 func TestSettle(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		l := ratelimit.NewLimiter(10, 100)

@@ -2,17 +2,20 @@ package ratelimit
 
 import "time"
 
-// Decision is the answer of a Take, with all that a server says to its client about it.
+// Decision is the result of Take, with all that a server tells its client about it. It is
+// a plain value: it may be copied, and read by any goroutine. The zero value is a denial
+// without times.
 type Decision struct {
 	Allowed    bool          // the tokens were taken
-	Limit      int           // most that can be taken at once: the burst, or the N of a [Window]
-	Remaining  int           // what could be taken at once now; 0 while others wait
-	RetryAfter time.Duration // 0 if allowed; how long until the same may be allowed, or InfDuration
-	ResetAfter time.Duration // until Remaining is Limit if nothing more is taken; InfDuration if that does not come
+	Limit      int           // the most that can be taken at once: the burst, or the N of a [Window]
+	Remaining  int           // what could be taken now; 0 while callers wait in line
+	RetryAfter time.Duration // time until the same call may be allowed, or InfDuration; 0 if allowed
+	ResetAfter time.Duration // time until Remaining is Limit if nothing more is taken, or InfDuration
 }
 
-// Take takes n tokens if they are there and nobody waits, like [Limiter.AllowN], and says
-// at once how things stand. It panics if n is negative.
+// Take takes n tokens if they are available and no caller waits in line, like
+// [Limiter.AllowN], and returns the state of the limiter at that moment. It panics if n
+// is negative.
 func (l *Limiter) Take(n int) Decision {
 	checkN("Take", n)
 	b := l.ready()
@@ -34,7 +37,7 @@ func (l *Limiter) Take(n int) Decision {
 	return l.line.decide(now, n)
 }
 
-// take returns the decision at a time, and the state that it leaves.
+// take returns the decision at a time, and the state after it.
 func (m *meter) take(tat, now int64, n int) (Decision, int64) {
 	full := max(tat, now)
 	next := full
@@ -58,7 +61,7 @@ func (m *meter) take(tat, now int64, n int) (Decision, int64) {
 	return d, next
 }
 
-// decide is Take for all rules.
+// decide is Take for any rule.
 func (q *line) decide(now int64, n int) Decision {
 	allowed := n == 0 || q.allow(now, n)
 	d := q.outlook(now, n)
@@ -69,7 +72,7 @@ func (q *line) decide(now int64, n int) Decision {
 	return d
 }
 
-// outlook returns a decision that takes nothing.
+// outlook returns the decision, without taking anything.
 func (q *line) outlook(now int64, n int) Decision {
 	d := Decision{Limit: q.rule.most(), RetryAfter: InfDuration, ResetAfter: InfDuration}
 	if l, ok := q.rule.(*Limiter); ok {

@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// Keyed is a limiter for each key, such as a user or an address, all with the same limit
-// and burst. Keys need no registration: one that was not seen for as long as its
-// bucket takes to be full is forgotten, which changes no decision.
+// Keyed is a limiter for each key, such as a user or an address, all with the same limit and
+// burst. Keys need no registration. A key that has not been seen for as long as its bucket
+// takes to fill is forgotten, which changes no decision.
 //
-// It keeps at most [MaxKeys] keys, and has no goroutine and nothing to close. A key takes
-// room for itself, as in a map, and for two words, in a table which is between three
-// eighths and three quarters full once it has grown: for a string 43 to 86 bytes beside
-// its text, for an int64 32 to 64. With 100,000 keys it is 76 and 53, as measured by
+// A Keyed keeps at most [MaxKeys] keys. It has no goroutine and nothing to close. A key
+// takes the memory of the key itself, as in a map, and of two words, in a table that is
+// between three eighths and three quarters full once it has grown: for a string 43 to 86
+// bytes besides its text, for an int64 32 to 64. With 100,000 keys it is 76 and 53, as
+// measured by
 //
 //	go test -v -run TestKeyedBytesAKey ./ratelimit
 //
 // The table does not shrink. A key that is waited for, paused, reserved or part of a [Multi]
-// has a whole [Limiter], for as long as that is so or until it is forgotten.
+// has a whole [Limiter], for as long as that lasts or until it is forgotten.
 //
-// Create it with [NewKeyed]. It must not be copied. All methods may be called from any
-// goroutine at any time. A key that is not equal to itself, such as a float that is
-// not a number, is refused with a panic, and so is, if K is or has an interface, one that
-// cannot be hashed, such as a slice. Keys are hashed with a seed that each Keyed draws
-// for itself, so that who chooses keys cannot make them collide.
+// Create it with [NewKeyed]; the zero value is not usable. A Keyed must not be copied. Its
+// methods may be called from any goroutine at any time. They panic if the key is not equal
+// to itself, such as a NaN, and, if K is or contains an interface, if the key cannot be
+// hashed, such as a slice. Keys are hashed with a random seed that is different for each
+// Keyed, so clients that choose keys cannot make them collide.
 type Keyed[K comparable] struct {
 	epoch    time.Time
 	meter    meter
@@ -35,21 +36,20 @@ type Keyed[K comparable] struct {
 	max      int64
 	full     FullPolicy
 	overflow *Limiter
-	seed     maphash.Seed // a secret: nobody can send keys that collide
+	seed     maphash.Seed // secret, so that clients cannot send keys that collide
 	shards   []shard[K]   // a power of two of them
-	shift    uint8        // of a hash, so that what is left is the index of its shard
-	_        [64]byte     // what each call reads is away from what each new key writes
+	shift    uint8        // hash >> shift is the index of the shard
+	_        [64]byte     // separates what each call reads from what each new key writes
 	keys     atomic.Int64
 
-	// soonest has, for each shard, a time before which none of its keys can be forgotten, in ns
-	// since the epoch. A shard's is written with its mutex held. They are seldom written and
-	// often read, all of them, so they are here and not in the shards.
+	// soonest has, for each shard, a time before which none of its keys can be forgotten, in
+	// ns since the epoch. It is written with the mutex of the shard held. These times are
+	// seldom written and often read, all together, so they are here and not in the shards.
 	soonest []atomic.Int64
 }
 
-// NewKeyed returns a Keyed that gives each key limit events per second and burst at
-// once, as [NewLimiter] does. It panics if limit is not a number, or an option is
-// wrong.
+// NewKeyed returns a Keyed that gives each key limit events per second and a burst, as
+// [NewLimiter] does. It panics if limit is NaN, or if an option is invalid.
 func NewKeyed[K comparable](limit Limit, burst int, opts ...KeyedOption) *Keyed[K] {
 	checked("NewKeyed", limit)
 	c := keyedConfig{max: 1 << 20}
@@ -91,8 +91,8 @@ func (k *Keyed[K]) AllowN(key K, t time.Time, n int) bool {
 	return n == 0 || s.allow(key, hash, offset(t, k.epoch), n)
 }
 
-// Take is [Limiter.Take] for the key. If there is no room for it and the policy is
-// [Deny], RetryAfter says when the first of the other keys may be forgotten.
+// Take is [Limiter.Take] for the key. If there is no room for the key and it is denied,
+// RetryAfter says when the first of the other keys may be forgotten.
 func (k *Keyed[K]) Take(key K, n int) Decision {
 	checkN("Take", n)
 	s, hash := k.locate(key)
@@ -102,8 +102,8 @@ func (k *Keyed[K]) Take(key K, n int) Decision {
 // Wait is WaitN for one event.
 func (k *Keyed[K]) Wait(ctx context.Context, key K) error { return k.WaitN(ctx, key, 1) }
 
-// WaitN is [Limiter.WaitN] for the key: each has a line of its own. If there is no room
-// for the key and the policy is [Deny], it returns a [*WaitError] that is [ErrFull].
+// WaitN is [Limiter.WaitN] for the key: each key has its own line. If there is no room for
+// the key and it is denied, WaitN returns a [*WaitError] that is [ErrFull].
 func (k *Keyed[K]) WaitN(ctx context.Context, key K, n int) error {
 	checkN("WaitN", n)
 	if err := ctx.Err(); err != nil || n == 0 {
@@ -125,8 +125,8 @@ func (k *Keyed[K]) noRoom(n int) error {
 	return &WaitError{N: n, RetryAfter: k.room(int64(time.Since(k.epoch))), reason: ErrFull}
 }
 
-// Pause is [Limiter.Pause] for the key. What it says of a key that there is no room for
-// holds for all of those with [Share], and is lost with [Deny].
+// Pause is [Limiter.Pause] for the key. If there is no room for the key, the pause applies
+// to all such keys with [Share], and is lost if the key is denied.
 func (k *Keyed[K]) Pause(key K, until time.Time) {
 	if l, done := k.open(key); l != nil {
 		defer done()
@@ -147,16 +147,17 @@ func (k *Keyed[K]) Limit() Limit { return k.limit }
 // Burst returns how many events of a key can happen at once.
 func (k *Keyed[K]) Burst() int { return k.burst }
 
-// Len returns how many keys it keeps, with those that it will forget when it next
-// needs the room. It is never above [MaxKeys].
+// Len returns how many keys it keeps, including those that it will forget when it next needs
+// the room. It is never above [MaxKeys].
 func (k *Keyed[K]) Len() int { return int(k.keys.Load()) }
 
-// At returns the limit of the key as one to wait for, such as a stage of a pipeline does,
-// or to put into a [Multi]. It takes no room until it is used.
+// At returns the limit of the key, for a pipeline stage to wait for, say, or to combine in a
+// [Multi]. It takes no room until it is used.
 func (k *Keyed[K]) At(key K) *KeyLimit[K] { return &KeyLimit[K]{k, key} }
 
-// KeyLimit is the limit of one key of a [Keyed]. Create it with [Keyed.At]. It may be
-// copied and shared, and keeps nothing alive but the Keyed.
+// KeyLimit is the limit of one key of a [Keyed]. Create it with [Keyed.At]; the zero value
+// is not usable. A KeyLimit may be copied. Its methods may be called from any goroutine at
+// any time. It keeps nothing alive but the Keyed.
 type KeyLimit[K comparable] struct {
 	keyed *Keyed[K]
 	key   K

@@ -1,16 +1,17 @@
 package ratelimit
 
-// table is a hash table of open addressing with linear probing (Knuth, The Art of Computer
-// Programming, volume 3, section 6.4, algorithms L and R). What is known of a key is in
-// its cell, so that finding it is one cache miss; with a map to an index it was two, and the
-// key was hashed a second time.
+// table is a hash table with open addressing and linear probing (Knuth, The Art of Computer
+// Programming, volume 3, section 6.4, algorithms L and R). The state of a key is in its
+// cell, so that finding it is one cache miss; with a map to an index it was two, and the key
+// was hashed a second time.
 //
-// The caller hashes. Keys with one hash are told apart, at the price of a longer search; so
-// hashes need a seed that nobody knows.
+// The caller hashes. Keys with the same hash are told apart, at the price of a longer
+// search, so hashes need a secret seed.
 //
-// insert and remove move cells: pointers to them and indexes are good until then.
+// insert and remove move cells: pointers to cells and indexes are valid until the next call
+// of either.
 type table[K comparable] struct {
-	cells []cell[K] // a power of two of them, some of which are empty, so that each search ends
+	cells []cell[K] // a power of two of them, some always empty, so that each search ends
 	used  int
 }
 
@@ -22,8 +23,8 @@ type cell[K comparable] struct {
 
 func newTable[K comparable]() table[K] { return table[K]{cells: make([]cell[K], 1)} }
 
-// home returns where the search for a hash begins. The lowest bit says nothing, and the
-// highest are those that the shard was chosen by.
+// home returns where the search for a hash begins. The lowest bit is always set, and the
+// highest bits have chosen the shard.
 func (t *table[K]) home(hash uint64) int { return int(hash>>1) & (len(t.cells) - 1) }
 
 func (t *table[K]) next(i int) int { return (i + 1) & (len(t.cells) - 1) }
@@ -41,9 +42,9 @@ func (t *table[K]) find(key K, hash uint64) *cell[K] {
 	}
 }
 
-// insert puts in a key that is not there, and returns its cell.
+// insert adds a key that is not in the table, and returns its cell.
 func (t *table[K]) insert(c cell[K]) *cell[K] {
-	if (t.used+1)*4 > len(t.cells)*3 { // beyond that searches soon get long
+	if (t.used+1)*4 > len(t.cells)*3 { // if fuller, searches soon get long
 		t.grow()
 	}
 	t.used++
@@ -69,9 +70,10 @@ func (t *table[K]) grow() {
 	}
 }
 
-// remove empties a cell. It moves back those behind it whose search passes there, rather
-// than leave a mark, so that a table through which many keys go stays as quick as a new one.
-// A walk that goes up and removes looks at the same index again, and misses none.
+// remove empties a cell. It moves back the later cells whose search passes the empty one,
+// rather than leave a mark, so that a table through which many keys go stays as fast as a
+// new one. A walk upwards that removes a cell looks at the same index again, and misses
+// none.
 func (t *table[K]) remove(hole int) {
 	for i := t.next(hole); t.cells[i].hash != 0; i = t.next(i) {
 		if t.distance(t.home(t.cells[i].hash), i) >= t.distance(hole, i) {
@@ -83,5 +85,5 @@ func (t *table[K]) remove(hole int) {
 	t.used--
 }
 
-// distance returns how many steps of a search are between two indexes.
+// distance returns the steps of a search between two indexes.
 func (t *table[K]) distance(from, to int) int { return (to - from) & (len(t.cells) - 1) }

@@ -55,7 +55,7 @@ func TestKeyedIsALimiterForEachKey(t *testing.T) {
 	}
 }
 
-// "One that was not seen for as long as its bucket takes to be full is forgotten": the keys
+// "A key that has not been seen for as long as its bucket takes to fill is forgotten": the keys
 // that are kept follow those that are in use.
 func TestKeyedForgets(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

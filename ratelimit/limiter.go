@@ -6,70 +6,68 @@ import (
 	"time"
 )
 
-// Limiter lets events happen up to a [Limit], with bursts. It has the methods of
+// Limiter allows events up to a [Limit], with bursts. It has the methods of
 // golang.org/x/time/rate.Limiter, and more.
 //
-// It is a token bucket: it holds at most burst tokens, is full at first, and gains
-// limit tokens per second; an event takes one. In every span of time W at most
-// burst + limit*W events are let through, whatever callers race and clocks do.
+// It is a token bucket: it holds at most burst tokens, starts full, and gains limit
+// tokens per second; each event takes one. In every span of time W at most burst +
+// limit*W events are let through, however callers race and clocks step.
 //
-// Use [Limiter.Wait] to slow down, [Limiter.Allow] to drop what is too much,
-// [Limiter.Take] to tell the other side how long to stay away, and [Limiter.Reserve]
-// to be told a time.
+// Use [Limiter.Wait] to slow down, [Limiter.Allow] to drop events above the limit,
+// [Limiter.Take] to tell a client when to come back, and [Limiter.Reserve] to get the
+// time at which events may happen.
 //
-// The zero value is a limiter with a limit and a burst of zero, as in x/time: it
-// lets nothing happen until [Limiter.SetLimit] and [Limiter.SetBurst] are called,
-// and is empty then. A Limiter must not be copied after its first use. All methods
-// may be called from any goroutine at any time.
+// The zero value is a limiter with a limit and a burst of zero, as in x/time: it allows
+// nothing until [Limiter.SetLimit] and [Limiter.SetBurst] are called, and is empty then.
+// A Limiter must not be copied after first use. Its methods may be called from any
+// goroutine at any time.
 type Limiter struct {
-	// state is replaced, never changed, when limit or burst change, so that who works
-	// on an old one finds it closed: see bucket.
+	// state is replaced, never changed, when limit or burst change. A caller that still
+	// works on the old bucket finds it closed: see bucket.
 	state atomic.Pointer[bucket]
 	line  line
 }
 
-// bucket is the state of the GCRA: the theoretical arrival time, in one word, and
-// what is needed to read it. The time is when the bucket will be full again, in ticks
-// since the base. While the word says so, the fast path stays out, and the time is in
-// tat, guarded by the mutex of the line.
+// bucket is the state of the GCRA: the theoretical arrival time, in one word, and what
+// is needed to interpret it. This is the time at which the bucket will be full again, in
+// ticks since the base. While the word holds waiting or busy instead, the fast path
+// stays out, and the time is in tat, guarded by the mutex of the line.
 type bucket struct {
 	word atomic.Int64
 	meter
 	epoch time.Time // of the limiter
 	base  int64     // ns since the epoch at which ticks are 0
 	limit Limit
-	size  int // the burst that was asked for
+	size  int // the burst as it was set
 	tat   int64
 }
 
-// What the word of a bucket says if it is no time.
+// Values of the word of a bucket that are not times.
 const (
-	waiting int64 = math.MaxInt64 - 1 // there is a line: a denial for who would pass it
-	busy    int64 = math.MaxInt64     // somebody holds the mutex, or has to: ask again with it
+	waiting int64 = math.MaxInt64 - 1 // callers wait in line: deny
+	busy    int64 = math.MaxInt64     // the mutex is held or needed: retry with it
 
-	// As a time: before all others, which are not below -2*maxTicks.
+	// Times before all others, which are not below -2*maxTicks.
 	unused int64 = math.MinInt64
-	long   int64 = -2 * maxTicks // at least so long ago
+	long   int64 = -2 * maxTicks // this long ago or longer
 )
 
-// offset returns t in ns since the epoch, at most 2^62, so that the difference of two of
-// them does not overflow.
+// offset returns t in ns since the epoch, clamped to ±2^62 so that the difference of two
+// offsets does not overflow.
 func offset(t, epoch time.Time) int64 {
 	return min(max(int64(t.Sub(epoch)), -1<<62), 1<<62-1)
 }
 
-// NewLimiter returns a Limiter that lets limit events per second happen, and burst
-// at once, with a full bucket. A limit or burst below zero counts as zero. It panics
-// if limit is not a number.
-//
-// A burst above 2^40 counts as 2^40.
+// NewLimiter returns a Limiter, with a full bucket, that allows limit events per second
+// and bursts of up to burst events. A limit or burst below zero counts as zero, and a
+// burst above 2^40 as 2^40. It panics if limit is NaN.
 func NewLimiter(limit Limit, burst int) *Limiter {
 	l := new(Limiter)
 	l.set(time.Now(), checked("NewLimiter", limit), burst)
 	return l
 }
 
-// set makes l a new limiter.
+// set initializes l.
 func (l *Limiter) set(epoch time.Time, limit Limit, burst int) {
 	b := newBucket(newMeter(limit, burst), epoch, limit, burst)
 	if !b.unlimited {
@@ -101,14 +99,14 @@ func checkN(method string, n int) {
 	}
 }
 
-// Allow reports whether an event may happen now, and takes its token if so. It does
-// not wait, and is false while others wait for this limiter.
+// Allow reports whether an event may happen now, and takes its token if so. It does not
+// wait, and returns false while callers wait in line for this limiter.
 func (l *Limiter) Allow() bool {
 	b := l.state.Load()
 	if b == nil {
 		return false
 	}
-	// The word is read after the clock, so that little time passes until it is swapped.
+	// The word is read after the clock, so that little time passes before it is swapped.
 	since := int64(time.Since(b.epoch)) - b.base
 	tat := b.word.Load()
 	if tat >= waiting {
@@ -133,15 +131,16 @@ func (l *Limiter) Allow() bool {
 }
 
 // AllowN reports whether n events may happen at time t, and takes their tokens if so:
-// all or none. It does not wait, and is false while others wait for this limiter.
+// all or none. It does not wait, and returns false while callers wait in line for this
+// limiter.
 //
-// An n of zero takes nothing and is always allowed, one above the burst never, unless the
-// limit is [Inf]; AllowN panics if n is negative.
+// If n is zero, AllowN takes nothing and returns true. If n is above the burst, it
+// returns false, unless the limit is [Inf]. It panics if n is negative.
 //
-// Times may come in any order. To a time before those of others, their tokens are
-// taken already: a clock that steps back is given nothing a second time, and nothing
-// until it has caught up (golang/go#56287, golang/go#71360). More than 146 years before or
-// after the limiter was made count as 146 years.
+// Times may come in any order. For a call with an earlier time, tokens taken at later
+// times are already gone: a clock that steps back gets no token twice, and none at all
+// until it has caught up (golang/go#56287, golang/go#71360). Times more than 146 years
+// before or after the limiter was made count as 146 years.
 func (l *Limiter) AllowN(t time.Time, n int) bool {
 	checkN("AllowN", n)
 	b := l.state.Load()
@@ -151,7 +150,7 @@ func (l *Limiter) AllowN(t time.Time, n int) bool {
 	return l.allow(b, offset(t, b.epoch), n)
 }
 
-// allow is Allow for n >= 1 at a time that is given in ns since the epoch.
+// allow is AllowN for n >= 1 at a time in ns since the epoch.
 func (l *Limiter) allow(b *bucket, at int64, n int) bool {
 	tat := b.word.Load()
 	if tat >= waiting {
@@ -180,8 +179,8 @@ func (l *Limiter) allow(b *bucket, at int64, n int) bool {
 	}
 }
 
-// allowLocked is the way for all that is rare: a pause, a time far from the base, a
-// word that somebody is about to change.
+// allowLocked handles the rare cases: a pause, a time far from the base, a word that
+// another goroutine is about to change.
 func (l *Limiter) allowLocked(at int64, n int) bool {
 	if b := l.state.Load(); b.unlimited && !l.line.paused.Load() {
 		return true

@@ -41,7 +41,7 @@ func TestAllowIsThatOfATokenBucket(t *testing.T) {
 	}
 }
 
-// "To a time before those of others, their tokens are taken already" (golang/go#56287,
+// "For a call with an earlier time, tokens taken at later times are already gone" (golang/go#56287,
 // golang/go#71360): two clocks that differ get no more than one.
 func TestAClockThatStepsBackGetsNothingTwice(t *testing.T) {
 	start := time.Now()
@@ -70,7 +70,7 @@ func TestTimesOfAnyAge(t *testing.T) {
 	}
 }
 
-// "A Limit below zero counts as zero", NaN panics, and nothing overflows.
+// "A limit ... below zero counts as zero", NaN panics, and nothing overflows.
 func TestBadNumbers(t *testing.T) {
 	start := time.Now()
 	never := map[string]*ratelimit.Limiter{

@@ -8,36 +8,36 @@ import (
 	"time"
 )
 
-// HeadStart is what a step of priority is worth to those who wait: see
+// HeadStart is the lead in line that one step of priority gives a waiting caller: see
 // [Limiter.WaitPriority].
 const HeadStart = 10 * time.Second
 
-// line is where callers wait for one limit, in the order in which they came, changed
-// only by priorities. Nothing is taken for who waits: what an entry costs is taken when it
-// gets it, so that one which leaves is as if it had never come.
+// line is where callers wait for one limit, in the order in which they came, changed only
+// by priorities. Nothing is taken for an entry before its turn comes, so one that leaves
+// is as if it had never been there.
 //
-// Only the line has a timer, for its first entry. When it fires, and whenever
-// anything has changed, serve lets through whom it can and sets the timer anew.
+// Only the line has a timer, for its first entry. When it fires, and whenever anything has
+// changed, serve lets through all entries that it can and sets the timer anew.
 //
 // Several lines are locked in the order of their ids.
 type line struct {
-	epoch  time.Time // of all times, which are ns since then
+	epoch  time.Time // all times are ns since then
 	id     atomic.Uint64
-	paused atomic.Bool // there is a pause that may not be over
+	paused atomic.Bool // a pause may be on
 
 	mu          sync.Mutex // guards what follows, and the state of the rule
 	rule        rule
 	first, last *entry
-	owed        int64 // events that the entries wait for
+	owed        int64 // events that the entries ask for
 	until       int64 // the end of the pause, if there is one
 	timer       *time.Timer
 	set         int64          // when the timer fires
 	booked      []*Reservation // those not due yet whose tokens are taken, by time
 }
 
-// entry is a place in a line. It belongs to a caller who waits, or to a reservation
-// that was made behind some who do; or it is a caller's who needs several limits at once
-// and takes nothing here, but asks to be told when it could.
+// entry is a place in a line. It belongs to a waiting caller, or to a reservation that was
+// made after some of these. A probe belongs to a caller that needs several limits at once:
+// it takes nothing here, but is told when it could.
 type entry struct {
 	n          int
 	rank       int64 // smaller goes first
@@ -52,7 +52,7 @@ type entry struct {
 
 var ids atomic.Uint64
 
-// order returns a number that no other line has.
+// order returns a number unique to the line.
 func (q *line) order() uint64 {
 	if id := q.id.Load(); id != 0 {
 		return id
@@ -77,7 +77,7 @@ func (q *line) unlock() {
 	q.mu.Unlock()
 }
 
-// allow takes n if they are there and nobody waits.
+// allow takes n if they are available and no caller waits.
 func (q *line) allow(at int64, n int) bool {
 	if q.first != nil || !q.free(at, n) {
 		return false
@@ -86,12 +86,12 @@ func (q *line) allow(at int64, n int) bool {
 	return true
 }
 
-// free reports whether n are there for who is first.
+// free reports whether n are available to the first in line.
 func (q *line) free(at int64, n int) bool {
 	return n <= q.rule.most() && q.due(at, 0, n) <= at
 }
 
-// due is the rule's, and never before the end of the pause.
+// due is the due of the rule, but never before the end of the pause.
 func (q *line) due(now int64, ahead int64, n int) int64 {
 	if ahead > math.MaxInt64/2 {
 		return never
@@ -102,7 +102,8 @@ func (q *line) due(now int64, ahead int64, n int) int64 {
 	return q.rule.due(q.until, int(ahead), n)
 }
 
-// plan returns when n could be let through behind all who wait, if they can be reserved.
+// plan returns when n could be let through after all entries, and whether they can be
+// reserved.
 func (q *line) plan(now int64, n int) (at int64, ok bool) {
 	if n > q.rule.most() {
 		return never, false
@@ -114,8 +115,8 @@ func (q *line) plan(now int64, n int) (at int64, ok bool) {
 	return at, at != never && q.rule.fits(now, n)
 }
 
-// reserve returns a time, not before at least, at which n are let through; not OK
-// if there is none. The order of the line is kept.
+// reserve returns a reservation of n, at least or later; not OK if there is no such time.
+// It keeps the order of the line.
 func (q *line) reserve(now int64, n int, least int64) *Reservation {
 	at, ok := q.plan(now, n)
 	r := &Reservation{line: q, n: n, at: max(at, least), ok: ok}
@@ -150,7 +151,7 @@ func (q *line) book(now int64, r *Reservation) {
 	q.booked[i] = r
 }
 
-// unbook takes back a reservation whose tokens are taken.
+// unbook undoes a reservation whose tokens are taken.
 func (q *line) unbook(now int64, r *Reservation) {
 	for i, other := range q.booked {
 		if other == r {
@@ -163,8 +164,8 @@ func (q *line) unbook(now int64, r *Reservation) {
 	q.rule.cancel(now, r, q.booked)
 }
 
-// insert puts e before all of a later rank, but not before what was promised a time;
-// a rank of math.MinInt64 stands for the end. It returns e.
+// insert puts e before all entries of a later rank, but not before a promise; a rank of
+// math.MinInt64 stands for the end. It returns e.
 func (q *line) insert(e *entry, rank int64) *entry {
 	e.rank = rank
 	if rank == math.MinInt64 {
@@ -186,7 +187,7 @@ func (q *line) insert(e *entry, rank int64) *entry {
 	return e
 }
 
-// place returns who would be before an entry of the rank; nil if nobody would.
+// place returns the entry that a new one of the rank would follow, or nil.
 func (q *line) place(rank int64) *entry {
 	e := q.last
 	for e != nil && e.rank > rank && e.promise == nil {
@@ -195,7 +196,8 @@ func (q *line) place(rank int64) *entry {
 	return e
 }
 
-// ahead returns what those wait for who would be before an entry of the rank.
+// ahead returns how many events the entries ask for that a new one of the rank would
+// follow.
 func (q *line) ahead(rank int64) int64 {
 	sum := q.owed
 	for e := q.last; e != nil && e.rank > rank && e.promise == nil; e = e.prev {
@@ -222,7 +224,7 @@ func (q *line) remove(e *entry) {
 	q.owed -= counted(e.n)
 }
 
-// serve lets through whom it can, and sets the timer for who is first then.
+// serve lets through all entries that it can, and sets the timer for the next one.
 func (q *line) serve() {
 	if q.first == nil {
 		q.disarm()
@@ -257,8 +259,8 @@ func (q *line) serve() {
 	q.disarm()
 }
 
-// wake tells who waits to look. It does not wait for it: one that has been told and not looked
-// yet need not be told again.
+// wake tells the caller of e to look, and does not block. A caller that has been told and
+// has not looked yet need not be told again.
 func (e *entry) wake() {
 	select {
 	case e.ready <- struct{}{}:
@@ -266,7 +268,7 @@ func (e *entry) wake() {
 	}
 }
 
-// sendAway removes those who wait for more than they can ever get.
+// sendAway removes the entries that wait for more than they can ever get.
 func (q *line) sendAway() {
 	most := q.rule.most()
 	for e := q.first; e != nil; {
@@ -307,7 +309,7 @@ func (q *line) fire() {
 	q.unlock()
 }
 
-// pause holds back everything until then.
+// pause holds back everything until the given time.
 func (q *line) pause(until int64) {
 	if until <= q.until || until <= q.now() {
 		return
@@ -316,7 +318,7 @@ func (q *line) pause(until int64) {
 	q.paused.Store(true)
 }
 
-// wait waits for n. The caller has looked at ctx, and n is positive.
+// wait waits for n, which is positive. The caller has checked ctx.
 func (q *line) wait(ctx context.Context, n, priority int) error {
 	q.lock()
 	now := q.now()
@@ -345,20 +347,20 @@ func (q *line) wait(ctx context.Context, n, priority int) error {
 	q.lock()
 	defer q.unlock()
 	if e.granted || e.err != nil {
-		return e.err // it came first
+		return e.err // granted or failed before ctx ended
 	}
 	q.remove(e)
 	q.serve()
 	return ctx.Err()
 }
 
-// rankOf returns the time of coming less the head start.
+// rankOf returns the time of arrival less the head start.
 func rankOf(now int64, priority int) int64 {
 	const most = math.MaxInt64 / 4 / int64(HeadStart)
 	return min(max(now, -math.MaxInt64/4), math.MaxInt64/4) - min(max(int64(priority), -most), most)*int64(HeadStart)
 }
 
-// tooNear returns an error if ctx ends before the time.
+// tooNear returns an error if ctx ends before at.
 func tooNear(ctx context.Context, epoch time.Time, now, at int64, n int) error {
 	deadline, ok := ctx.Deadline()
 	if !ok || int64(deadline.Sub(epoch)) >= at && at != never {

@@ -9,23 +9,23 @@ import (
 
 // meter is the arithmetic of one limit and burst; it does not change.
 //
-// Time is counted in ticks, of a length that makes the time between two events a
-// whole number of them: with 3 events in 10 ns a tick is a third of a nanosecond, one
-// event costs 10 ticks, and a nanosecond is 3. So nothing is rounded, however long
-// a limiter runs, and all is integer: ticks = ns >> shift * mult.
+// Time is counted in ticks, of a length that makes the time between two events a whole
+// number of them: with 3 events in 10 ns a tick is a third of a nanosecond, one event
+// costs 10 ticks, and a nanosecond is 3. So nothing is rounded, however long a limiter
+// runs, and all numbers are integers: ticks = ns >> shift * mult.
 //
-// Where 64 bits do not reach (a burst worth more than 73 years, a fraction of too
-// many digits), ticks are a power of two of nanoseconds and the cost is rounded up,
-// so that the limiter is slower than it should be by less than one in 2^20, and
-// never faster. If such a tick is longer than a nanosecond, times are rounded
-// down to it; one tick more per event makes up for that.
+// Where 64 bits are too few (a burst worth more than 73 years, a fraction of too many
+// digits), a tick is a power of two of nanoseconds and the cost is rounded up, so that
+// the limiter is slower than it should be by less than one in 2^20, and never faster.
+// If such a tick is longer than a nanosecond, times are rounded down to it, and each
+// event costs one tick more to make up for that.
 type meter struct {
 	cost      int64 // ticks that an event costs
 	depth     int64 // ticks that a full bucket is worth: burst * cost
 	mult      int64 // ticks for each step of the clock; 0: no time ever counts
 	shift     uint8 // a step of the clock is 1 << shift ns
 	plain     bool  // a tick is a nanosecond
-	reach     int64 // ns around the base of a bucket that ticks can say
+	reach     int64 // ns around the base of a bucket that ticks can represent
 	burst     int64 // events, at most maxBurst
 	unlimited bool
 }
@@ -33,13 +33,13 @@ type meter struct {
 const (
 	maxTicks = 1 << 61 // of the clock around the base, and of the depth
 	maxMult  = 1 << 32
-	maxBurst = 1 << 40 // events; what is saved up beyond them is lost
+	maxBurst = 1 << 40 // events; a bucket holds no more
 	zeroCost = 1 << 20 // of an event with a limit of zero; maxBurst of them are within maxTicks
 
-	never = math.MaxInt64 // as a time: it does not come
+	never = math.MaxInt64 // a time that does not come
 )
 
-// newMeter trusts limit not to be NaN.
+// newMeter expects that limit is not NaN.
 func newMeter(limit Limit, burst int) meter {
 	m := meter{burst: min(max(int64(burst), 0), maxBurst)}
 	switch {
@@ -48,8 +48,8 @@ func newMeter(limit Limit, burst int) meter {
 		m.reach = math.MaxInt64
 		return m
 	case float64(limit) < float64(time.Second)/math.MaxInt64:
-		// Nothing comes back: the clock stands still, and the ticks count parts of events, which
-		// are there again when the limit changes.
+		// No token ever comes back: the clock stands still. The ticks still count parts
+		// of events, for a later change of the limit.
 		m.cost, m.depth, m.reach = zeroCost, m.burst*zeroCost, math.MaxInt64
 		return m
 	}
@@ -68,7 +68,7 @@ func newMeter(limit Limit, burst int) meter {
 	return m
 }
 
-// roundUp chooses the shortest tick with which a full bucket fits.
+// roundUp chooses the shortest tick with which a full bucket fits into 64 bits.
 func (m *meter) roundUp(limit Limit, p, q uint64, exact bool) {
 	var t *big.Rat // ns between two events
 	if exact {
@@ -99,7 +99,7 @@ func (m *meter) roundUp(limit Limit, p, q uint64, exact bool) {
 	}
 }
 
-// interval returns p/q, the nanoseconds between two events, and whether it is
+// interval returns p/q, the nanoseconds between two events, and whether that is exactly
 // what the limit says.
 func interval(limit Limit) (p, q uint64, exact bool) {
 	const second = uint64(time.Second)
@@ -117,9 +117,9 @@ func interval(limit Limit) (p, q uint64, exact bool) {
 	return p, a / g, hi == 0
 }
 
-// fraction returns the first convergent of the continued fraction of x that is
-// x as a float64. Quotients of whole numbers below 2^53 are rounded correctly, so
-// the comparison is exact.
+// fraction returns the first convergent of the continued fraction of x that equals x as
+// a float64. Quotients of whole numbers below 2^53 are rounded correctly, so the
+// comparison is exact.
 func fraction(x float64) (a, b uint64, ok bool) {
 	const most = 1 << 53
 	a0, b0, a1, b1 := uint64(0), uint64(1), uint64(1), uint64(0)
@@ -150,7 +150,7 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-// ticks returns the time in ticks; ns is within reach.
+// ticks returns ns, which is within reach, in ticks.
 func (m *meter) ticks(ns int64) int64 {
 	if m.plain { // nothing waits for a branch that is foreseen, as it would for a product
 		return ns
@@ -158,7 +158,7 @@ func (m *meter) ticks(ns int64) int64 {
 	return ns >> m.shift * m.mult
 }
 
-// after returns the least ns >= 0 that is at least so many ticks.
+// after returns the least ns >= 0 that is at least the given ticks.
 func (m *meter) after(ticks int64) int64 {
 	if ticks <= 0 {
 		return 0
@@ -173,8 +173,8 @@ func (m *meter) after(ticks int64) int64 {
 	return steps << m.shift
 }
 
-// price returns the ticks that n events cost, at most so many that adding them to a
-// time in ticks does not overflow.
+// price returns the ticks that n events cost, capped so that adding them to a time in
+// ticks does not overflow.
 func (m *meter) price(n int64) int64 {
 	if hi, lo := bits.Mul64(uint64(n), uint64(m.cost)); hi == 0 && lo < 2*maxTicks {
 		return int64(lo)
@@ -182,7 +182,8 @@ func (m *meter) price(n int64) int64 {
 	return 2*maxTicks - 1
 }
 
-// scale returns the ticks of to that cost as many events as so many of m, rounded down.
+// scale returns the ticks of to that cost as many events as the given ticks of m,
+// rounded down.
 func (m *meter) scale(ticks int64, to *meter) int64 {
 	hi, lo := bits.Mul64(uint64(ticks), uint64(to.cost))
 	if hi >= uint64(m.cost) {
@@ -192,8 +193,8 @@ func (m *meter) scale(ticks int64, to *meter) int64 {
 	return int64(min(scaled, 2*maxTicks))
 }
 
-// convert returns the debt in ticks of to that leaves as many events in a bucket as
-// the debt leaves in one of m.
+// convert returns the debt in ticks of to that leaves as many events in a bucket of to
+// as debt leaves in one of m.
 func (m *meter) convert(debt int64, to *meter) int64 {
 	hi, lo := bits.Mul64(uint64(max(debt, 0)), uint64(to.cost))
 	if hi >= uint64(m.cost) {

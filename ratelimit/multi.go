@@ -7,30 +7,32 @@ import (
 	"time"
 )
 
-// Tier is a limit that can be one of several in a [Multi]: a [*Limiter], a [*Window], or
-// that of a key, [Keyed.At].
+// Tier is a limit that can be one of several in a [Multi]: a [*Limiter], a [*Window], or the
+// limit of a key, [Keyed.At]. Only types of this package implement it; all of them may be
+// used by any number of goroutines. Multi panics if a Tier is nil.
 type Tier interface {
 	// Wait waits for one event of this limit alone.
 	Wait(ctx context.Context) error
 
-	// open returns the line to stand in, and a function to call when it is left, if there
-	// has to be one; nil if there is no room.
+	// open returns the line to wait in, and a function to call when leaving it, or nil if
+	// none is needed. The line is nil if there is no room for the key.
 	open() (*line, func())
 }
 
-// MultiLimiter is several limits as one: what it lets through, each of them has let
-// through at the same instant, and what it does not has taken nothing of any. Others may use
-// the limits on their own meanwhile.
+// MultiLimiter combines several limits into one. What it lets through, each of them lets
+// through at the same instant; what it denies takes nothing from any of them. The limits may
+// be used on their own meanwhile.
 //
-// Create it with [Multi]. It may be shared by goroutines and must not be copied.
+// Create it with [Multi]; the zero value is not usable. A MultiLimiter must not be copied.
+// Its methods may be called from any goroutine at any time.
 type MultiLimiter struct {
 	tiers []Tier
-	fixed []*line // those of tiers if none of them is a key
+	fixed []*line // the lines of tiers if none of them is a key
 }
 
-// Multi returns the limits as one: 10 a second and 500 in any hour, or so many of one
-// user and so many in all. One that is given twice counts once. It panics if there
-// is none, or one is nil.
+// Multi returns the limits combined into one: 10 a second and 500 in any hour, or a limit
+// for each user and one for all. A limit that is given twice counts once. Multi panics if
+// there is no limit, or one is nil.
 func Multi(limits ...Tier) *MultiLimiter {
 	if len(limits) == 0 {
 		panic("ratelimit: Multi: no limits")
@@ -65,7 +67,7 @@ func (l *Limiter) open() (*line, func()) {
 	return &l.line, nil
 }
 
-// lines are those of one call, in the order in which they are locked.
+// lines are the lines of one call, in the order in which they are locked.
 type lines []*line
 
 func inOrder(qs []*line) lines {
@@ -80,7 +82,7 @@ func inOrder(qs []*line) lines {
 	return slices.Compact(qs)
 }
 
-// open returns the lines, and a function to call when they are left; nil if there is no room
+// open returns the lines, and a function to call when leaving them; nil if there is no room
 // for a key.
 func (m *MultiLimiter) open() (lines, func()) {
 	if m.fixed != nil {
@@ -124,7 +126,7 @@ func (qs lines) unlock() {
 	}
 }
 
-// allow takes n of each if they are there and nobody waits.
+// allow takes n of each if they are available and no caller waits.
 func (qs lines) allow(t time.Time, n int) bool {
 	for _, q := range qs {
 		if q.first != nil || !q.free(q.at(t), n) {
@@ -137,14 +139,15 @@ func (qs lines) allow(t time.Time, n int) bool {
 	return true
 }
 
-// at returns the time in ns since the epoch.
+// at returns t in ns since the epoch.
 func (q *line) at(t time.Time) int64 { return offset(t, q.epoch) }
 
 // Allow is AllowN for one event, now.
 func (m *MultiLimiter) Allow() bool { return m.AllowN(time.Now(), 1) }
 
-// AllowN reports whether all limits let n events through at time t, and takes them
-// from all if so. It is false while others wait for one of them. It panics if n is negative.
+// AllowN reports whether all limits let n events through at time t, and takes them from all
+// if so. It returns false while callers wait in line for one of the limits. It panics if n
+// is negative.
 func (m *MultiLimiter) AllowN(t time.Time, n int) bool {
 	checkN("AllowN", n)
 	if n == 0 {
@@ -165,7 +168,7 @@ func (m *MultiLimiter) AllowN(t time.Time, n int) bool {
 	return qs.allow(t, n)
 }
 
-// denies reports whether AllowN would be false, if that can be told by a look.
+// denies reports whether AllowN would be false, if that can be told without the lock.
 func (l *Limiter) denies(t time.Time, n int) bool {
 	b := l.state.Load()
 	if b == nil {
@@ -180,7 +183,7 @@ func (l *Limiter) denies(t time.Time, n int) bool {
 	return int64(n) > b.burst || max(tat, now)+int64(n)*b.cost-now > b.depth
 }
 
-// Take is [Limiter.Take] for all limits: Limit and Remaining are the least of theirs, and
+// Take is [Limiter.Take] for all limits: Limit and Remaining are the smallest of theirs,
 // RetryAfter and ResetAfter the longest.
 func (m *MultiLimiter) Take(n int) Decision {
 	checkN("Take", n)
@@ -219,11 +222,12 @@ func (m *MultiLimiter) room() time.Duration {
 // Reserve is ReserveN for one event, now.
 func (m *MultiLimiter) Reserve() *Reservation { return m.ReserveN(time.Now(), 1) }
 
-// ReserveN is [Limiter.ReserveN] for all limits: its time is that of the slowest. It is not
-// OK, and nothing is taken, if one of them cannot. It panics if n is negative.
+// ReserveN is [Limiter.ReserveN] for all limits: its time is that of the slowest limit. It
+// is not OK, and takes nothing, if one of the limits cannot reserve. It panics if n is
+// negative.
 //
-// The faster limits are booked for that time as well, and may let nobody else through until
-// then. WaitN holds up nobody.
+// The faster limits are booked for that time as well, and may let nothing else through until
+// then. WaitN does not hold up other callers in this way.
 func (m *MultiLimiter) ReserveN(t time.Time, n int) *Reservation {
 	checkN("ReserveN", n)
 	qs, done := m.open()
@@ -251,12 +255,13 @@ func (m *MultiLimiter) ReserveN(t time.Time, n int) *Reservation {
 // Wait is WaitN for one event.
 func (m *MultiLimiter) Wait(ctx context.Context) error { return m.WaitN(ctx, 1) }
 
-// WaitN waits until all limits let n events through, and takes them from all then. It
-// stands in the line of one limit at a time, that which it expects to take longest, and keeps
-// its rank when it changes over; so who waits for the limit of one key does not hold up
-// those who wait for others under a limit that they share. What those in other lines will take
-// first it cannot foresee, so a RetryAfter may be too short, and a deadline that is too
-// near be noticed only on the way. For the rest it is [Limiter.WaitN].
+// WaitN waits until all limits let n events through, and takes them from all of them then.
+// It waits in the line of one limit at a time, the one that it expects to take longest, and
+// keeps its rank when it moves to another line. So a caller that waits for the limit of one
+// key does not hold up callers that wait for other keys under a shared limit. WaitN cannot
+// foresee what callers in other lines will take first. So a RetryAfter may be too short, and
+// WaitN may notice only while it waits that a deadline is too near. In all else it is like
+// [Limiter.WaitN].
 func (m *MultiLimiter) WaitN(ctx context.Context, n int) error {
 	checkN("WaitN", n)
 	return m.wait(ctx, n, 0)
@@ -290,21 +295,21 @@ func (m *MultiLimiter) wait(ctx context.Context, n, priority int) error {
 	}
 }
 
-// probe is a caller who waits for several limits.
+// probe is a caller that waits for several limits.
 type probe struct {
 	n, priority int
 	since       time.Time
-	line        *line // in which it stands
+	line        *line // in which it waits
 	entry       *entry
 }
 
-// try takes what it waits for if it is there, or goes to the line in which it has to
-// wait.
+// try takes the events of the probe if they are available, or moves to the line in which it
+// has to wait.
 func (p *probe) try(ctx context.Context, qs lines) (granted bool, err error) {
 	qs.lock()
 	defer qs.unlock()
 	if p.entry != nil && p.entry.err != nil {
-		return false, p.entry.err // it is out of the line
+		return false, p.entry.err // removed from the line
 	}
 	if err := ctx.Err(); err != nil {
 		p.leave()
@@ -358,8 +363,8 @@ func (p *probe) try(ctx context.Context, qs lines) (granted bool, err error) {
 
 func (p *probe) rank(q *line) int64 { return rankOf(q.at(p.since), p.priority) }
 
-// ahead returns what those wait for who are before it in a line, or would be, and
-// whether nobody is.
+// ahead returns how many events the entries ask for that are, or would be, before the probe
+// in a line, and whether there are none.
 func (p *probe) ahead(q *line) (sum int64, first bool) {
 	if q != p.line {
 		return q.ahead(p.rank(q)), q.place(p.rank(q)) == nil
@@ -370,7 +375,7 @@ func (p *probe) ahead(q *line) (sum int64, first bool) {
 	return sum, p.entry.prev == nil
 }
 
-// leave leaves the line, if it stands in one, to those behind.
+// leave removes the probe from its line, if it is in one, and serves the rest.
 func (p *probe) leave() {
 	if p.line != nil {
 		p.line.remove(p.entry)

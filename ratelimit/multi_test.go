@@ -15,7 +15,7 @@ import (
 	"github.com/millstream-go/millstream/ratelimit"
 )
 
-// "What it does not let through has taken nothing of any."
+// "What it denies takes nothing from any of them."
 func TestMultiIsAllOrNothing(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		second := ratelimit.NewLimiter(10, 10)

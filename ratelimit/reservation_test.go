@@ -43,13 +43,13 @@ func TestCancelGivesBackAll(t *testing.T) {
 	b := l.ReserveN(start, 3)
 	require.Zero(t, a.DelayFrom(start))
 	a.CancelAt(start)
-	a.CancelAt(start) // "the second time, it does nothing"
+	a.CancelAt(start) // "does nothing ... when called again"
 	assert.InDelta(t, 17, l.TokensAt(start), 1e-9, "golang/go#56924")
 	c := l.ReserveN(start, 20)
 	assert.Equal(t, 300*time.Millisecond, c.DelayFrom(start))
 	c.CancelAt(start.Add(100 * time.Millisecond))
 	assert.InDelta(t, 18, l.TokensAt(start.Add(100*time.Millisecond)), 1e-9)
-	b.CancelAt(start.Add(100 * time.Millisecond)) // "after the time of the reservation"
+	b.CancelAt(start.Add(100 * time.Millisecond)) // "does nothing after the time of the reservation"
 	assert.InDelta(t, 18, l.TokensAt(start.Add(100*time.Millisecond)), 1e-9)
 }
 
@@ -120,7 +120,7 @@ func TestReservationsKeepTheBound(t *testing.T) {
 	}
 }
 
-// A reservation "is behind all who wait in line, who lose nothing by it", and nobody
+// A reservation "comes after all callers that wait in line, who lose nothing by it", and nobody
 // passes it.
 func TestReserveBehindWaiters(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

@@ -6,33 +6,33 @@ import (
 	"slices"
 )
 
-// rule is what a line asks of the limit that it stands before. All but most are called
-// with the mutex of the line held, between hold and release. Times are ns since the
-// epoch of the line.
+// rule is the limit that a line stands before. All methods but most are called with the mutex
+// of the line held, between hold and release. Times are ns since the epoch of the line.
 type rule interface {
 	// hold keeps the fast path out.
 	hold()
-	// release lets it in again, if the way is open; what it may do meanwhile if not.
+	// release lets the fast path in again if open; otherwise, and if there is a line, it says
+	// what the fast path has to do.
 	release(open, line bool)
 	// most returns how many events can ever be let through at once.
 	most() int
-	// due returns when, from now on, n more can be let through after ahead others
-	// have been, or never.
+	// due returns the earliest time, from now on, at which n more can be let through after
+	// ahead others, or never.
 	due(now int64, ahead, n int) int64
-	// fits reports whether n more can be taken before they are there.
+	// fits reports whether n more can be taken before they are available.
 	fits(now int64, n int) bool
-	// left returns how many could be let through at once now.
+	// left returns how many could be let through now.
 	left(now int64) int
-	// idle returns when there would be as many as ever, if none more were let through.
+	// idle returns when the limit would be fully available, if no more were let through.
 	idle(now int64) int64
-	// take lets n through at a time that due has returned or later, or takes what is not
-	// there.
+	// take lets n through at a time that due has returned or later, or takes them although
+	// they are not available.
 	take(at int64, n int)
-	// book takes what r has reserved, at the time of r, which is not over now.
+	// book takes what r has reserved, at the time of r. The current time is now.
 	book(now int64, r *Reservation)
-	// give takes back a take at the time; booked are those after it that stand.
+	// give undoes a take at the given time; booked are the standing reservations after it.
 	give(at int64, n int, booked []*Reservation)
-	// cancel takes back a book; booked are all others that stand.
+	// cancel undoes a book; booked are all other standing reservations.
 	cancel(now int64, r *Reservation, booked []*Reservation)
 }
 
@@ -92,8 +92,8 @@ func (l *Limiter) due(now int64, ahead, n int) int64 {
 	return max(now, later(base, int64(min(steps, math.MaxInt64)), b.shift))
 }
 
-// seen returns a base within reach of now, and now and a time of the bucket as ticks from
-// there. Now is not before what is in reach of the base.
+// seen returns a base within reach of now, and both now and tat in ticks from there. If now is
+// before what the base can reach, it counts as the earliest such time.
 func (b *bucket) seen(tat, now int64) (base, ticks, seen int64) {
 	base, seen = b.base, tat
 	since := now - base
@@ -104,7 +104,7 @@ func (b *bucket) seen(tat, now int64) (base, ticks, seen int64) {
 	return base, b.ticks(max(now-base, -b.reach)), seen
 }
 
-// stepsAt returns the least number of steps that is at least so many ticks.
+// stepsAt returns the smallest number of steps that is at least the given ticks.
 func (m *meter) stepsAt(ticks int64) int64 {
 	switch {
 	case m.mult == 0 && ticks > 0:
@@ -118,7 +118,7 @@ func (m *meter) stepsAt(ticks int64) int64 {
 	}
 }
 
-// later returns base and so many steps of 1 << shift ns.
+// later returns base plus the given steps of 1 << shift ns.
 func later(base, steps int64, shift uint8) int64 {
 	switch {
 	case steps > math.MaxInt64>>shift:
@@ -177,7 +177,7 @@ func (l *Limiter) take(at int64, n int) {
 		b = l.rebase(at)
 		since = at - b.base
 	case since < -b.reach:
-		since = -b.reach // long before what was granted, so it makes no difference
+		since = -b.reach // long before what was granted: makes no difference
 	}
 	b.tat = min(max(b.tat, b.ticks(since))+b.price(int64(n)), 2*maxTicks)
 }
@@ -190,13 +190,14 @@ func (l *Limiter) give(at int64, n int, booked []*Reservation) {
 	b.tat = max(b.tat-b.price(int64(n)), min(b.floor(at, booked), b.tat), long)
 }
 
-// skip is what a reservation of a later time than the bucket asks for, of several limits or in
-// a pause, has moved that of the bucket by, beyond its price. It goes back with it.
+// skip is how far a reservation has moved the time of the bucket beyond its price, because it
+// asked for a later time: as part of a Multi, or in a pause. It is given back with the
+// reservation.
 type skip struct {
 	ticks  int64
-	bucket *bucket // what ticks are of
+	bucket *bucket // that ticks refer to
 	before int64   // tat
-	after  int64   // the same when it was taken; unused: something else was, in between
+	after  int64   // tat after the booking; unused: something else was taken in between
 }
 
 func (l *Limiter) book(now int64, r *Reservation) {
@@ -219,8 +220,8 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 		return
 	}
 	price, old := b.price(int64(r.n)), b.tat
-	// What was let through meanwhile is there in the time of the bucket, but not when that was:
-	// so the bucket is as if it had been just now, and there is a full one less than before.
+	// What was let through meanwhile is part of the time of the bucket, but the bucket does
+	// not know when that was. So assume that it was just now: a full bucket less than before.
 	least := b.ticks(max(min(now-b.base, b.reach), -b.reach))
 	if s.bucket != b || s.after != old {
 		least += b.depth
@@ -229,7 +230,7 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	b.tat = max(old-price-s.ticks, min(least, old), long)
 	rest := price + s.ticks - (old - b.tat)
 	if i := slices.IndexFunc(booked, func(o *Reservation) bool { return o.at >= r.at }); i >= 0 && rest > 0 {
-		next := &booked[i].skip // which holds it back
+		next := &booked[i].skip // it holds the rest back from now on
 		next.ticks = min(next.ticks+rest, 2*maxTicks)
 		if next.bucket != s.bucket || next.before != s.after {
 			next.after = unused
@@ -238,8 +239,8 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	}
 }
 
-// floor returns what the time of the bucket cannot be before, for those to act that are booked
-// after a time.
+// floor returns the earliest time that the bucket may have, because of the reservations that
+// are booked after at.
 func (b *bucket) floor(at int64, booked []*Reservation) int64 {
 	floor, sum := long, int64(0)
 	for _, r := range slices.Backward(booked) {
@@ -256,7 +257,7 @@ func (b *bucket) floor(at int64, booked []*Reservation) int64 {
 	return floor
 }
 
-// rebase replaces the bucket by one whose base is the time, or just before.
+// rebase replaces the bucket by one whose base is at, or just before.
 func (l *Limiter) rebase(at int64) *bucket {
 	old := l.state.Load()
 	b := newBucket(old.meter, old.epoch, old.limit, old.size)
@@ -266,8 +267,7 @@ func (l *Limiter) rebase(at int64) *bucket {
 	return b
 }
 
-// move returns the time in ticks from a base that is later by so many ns, which are a
-// whole number of steps.
+// move returns tat in ticks from a base that is later by ns, a whole number of steps.
 func (m *meter) move(tat, ns int64) int64 {
 	if tat == unused || m.mult == 0 || ns == 0 {
 		return tat

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// shard keeps some of the keys of a Keyed, each as one word: the theoretical arrival
-// time, as in a bucket. A key for which that is not enough, because somebody waits for it
-// say, has a Limiter of its own for a while.
+// shard keeps some of the keys of a Keyed, each as one word: the theoretical arrival time,
+// as in a bucket. A key for which that is not enough, because a caller waits for it, say,
+// has a Limiter of its own for a while.
 //
-// A key whose time is over may be removed at any time: forgot is not before its time, and
-// is what a new key starts with, so that a clock that steps back finds it used. So nothing
-// has to be known of when which key comes again.
+// A key whose time is over may be removed at any time. The time of a removed key is never
+// after forgot, and a new key starts with forgot, so that after a step back of the clock its
+// bucket counts as used. So nothing has to be remembered about a removed key.
 //
 // Lock order: a shard, then a line; never two shards.
 type shard[K comparable] struct {
@@ -34,7 +34,7 @@ type shard[K comparable] struct {
 // ownLimiter is the Limiter of one key.
 type ownLimiter struct {
 	Limiter
-	users int // who have it and may be about to use it; guarded by the mutex of the shard
+	users int // callers that hold it and may use it; guarded by the mutex of the shard
 }
 
 func shardsFor(keys int) int {
@@ -50,7 +50,7 @@ func (s *shard[K]) init(k *Keyed[K], place int) {
 	k.soonest[place].Store(never)
 }
 
-// locate returns the shard of a key, and its hash in there.
+// locate returns the shard of a key, and the hash of the key in it.
 func (k *Keyed[K]) locate(key K) (*shard[K], uint64) {
 	if key != key { //nolint:revive,gocritic // a float that is not a number, or what has one in it
 		panic("ratelimit: a key that is not equal to itself")
@@ -62,7 +62,7 @@ func (k *Keyed[K]) locate(key K) (*shard[K], uint64) {
 func (s *shard[K]) allow(key K, hash uint64, at int64, n int) bool {
 	m := &s.keyed.meter
 	switch {
-	case m.unlimited && s.keyed.keys.Load() == 0: // keys are kept for their pauses alone
+	case m.unlimited && s.keyed.keys.Load() == 0: // keys are kept only for their pauses
 		return true
 	case int64(n) > m.burst && !m.unlimited:
 		return false
@@ -167,8 +167,8 @@ func (s *shard[K]) refund(key K, hash uint64, n int) {
 	}
 }
 
-// add makes room for a key that is not there, and returns its cell; nil if there is none. It
-// may unlock the shard meanwhile.
+// add makes room for a key that is not in the shard, and returns its cell; nil if there is
+// no room. It may unlock the shard meanwhile.
 func (s *shard[K]) add(key K, hash uint64, at int64) *cell[K] {
 	k := s.keyed
 	for !k.claim() {
@@ -188,18 +188,18 @@ func (s *shard[K]) add(key K, hash uint64, at int64) *cell[K] {
 	end := at
 	if since := at - s.base; since >= 0 && since <= k.meter.reach {
 		ticks := k.meter.ticks(since)
-		for range 4 { // cells, more than one of which has a key: so those that are over do not pile up
+		for range 4 { // four cells have more than one key, so expired keys do not pile up
 			s.sweepOne(ticks, at)
 		}
 		if s.forgot <= ticks {
-			end = s.end(ticks + k.meter.cost) // one event is let through at once
+			end = s.end(ticks + k.meter.cost) // one event may be let through at once
 		}
 	}
 	s.expires(end)
 	return s.table.insert(cell[K]{hash: hash, tat: s.forgot, key: key})
 }
 
-// claim takes the room of a key, if there is any.
+// claim takes the room of one key, if there is any.
 func (k *Keyed[K]) claim() bool {
 	for n := k.keys.Load(); n < k.max; n = k.keys.Load() {
 		if k.keys.CompareAndSwap(n, n+1) {
@@ -209,20 +209,20 @@ func (k *Keyed[K]) claim() bool {
 	return false
 }
 
-// expires says that a key may be forgotten from a time on.
+// expires notes that a key may be forgotten from at on.
 func (s *shard[K]) expires(at int64) {
 	if soonest := &s.keyed.soonest[s.place]; at < soonest.Load() {
 		soonest.Store(at)
 	}
 }
 
-// end returns the time, in ns since the epoch, for one in ticks.
+// end returns tat, a time in ticks, in ns since the epoch.
 func (s *shard[K]) end(tat int64) int64 {
 	m := &s.keyed.meter
 	return later(s.base, m.stepsAt(tat), m.shift)
 }
 
-// sweepOne removes the key at the hand if there is one and it is over, or moves on.
+// sweepOne removes the key at the hand if it is over, or else moves the hand on.
 func (s *shard[K]) sweepOne(ticks, at int64) {
 	if s.hand >= len(s.table.cells) {
 		s.hand = 0
@@ -232,7 +232,8 @@ func (s *shard[K]) sweepOne(ticks, at int64) {
 	}
 }
 
-// over removes the key in a cell if there is one and it is over, and reports whether it was.
+// over removes the key in a cell, if there is one whose time is over, and reports whether it
+// did.
 func (s *shard[K]) over(i int, ticks, at int64) bool {
 	c := &s.table.cells[i]
 	switch {
@@ -264,8 +265,8 @@ func (s *shard[K]) drop(i int) {
 	s.keyed.keys.Add(-1)
 }
 
-// forget removes all keys that are over at a time from one shard, the first from s on that
-// has any, and reports whether there was one. The others can wait until their room is needed.
+// forget removes all keys whose time is over from one shard, the first from s on that has
+// any, and reports whether there was one. The others can wait until their room is needed.
 func (k *Keyed[K]) forget(s *shard[K], at int64) bool {
 	for s := range k.from(s) {
 		if k.soonest[s.place].Load() <= at && s.sweep(at) {
@@ -275,7 +276,7 @@ func (k *Keyed[K]) forget(s *shard[K], at int64) bool {
 	return false
 }
 
-// from yields all shards, a given one first.
+// from yields all shards, starting with first.
 func (k *Keyed[K]) from(first *shard[K]) iter.Seq[*shard[K]] {
 	return func(yield func(*shard[K]) bool) {
 		for i := range k.shards {
@@ -286,7 +287,7 @@ func (k *Keyed[K]) from(first *shard[K]) iter.Seq[*shard[K]] {
 	}
 }
 
-// sweep removes all keys that are over at a time, and reports whether there were any.
+// sweep removes all keys whose time is over, and reports whether there were any.
 func (s *shard[K]) sweep(at int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -327,7 +328,7 @@ func (k *Keyed[K]) first() int64 {
 	return first
 }
 
-// room returns how long until a key may be forgotten.
+// room returns how long it takes until a key may be forgotten.
 func (k *Keyed[K]) room(now int64) time.Duration {
 	first := k.first()
 	if first == never {
@@ -336,7 +337,8 @@ func (k *Keyed[K]) room(now int64) time.Duration {
 	return time.Duration(max(first-now, 1))
 }
 
-// evict removes of some keys the one that is over first. It starts at the shard.
+// evict removes, out of a few keys, the one whose time is over first. It starts at the
+// shard.
 func (k *Keyed[K]) evict(s *shard[K]) bool {
 	for s := range k.from(s) {
 		if s.evict() {
@@ -373,7 +375,7 @@ func (s *shard[K]) evict() bool {
 	return true
 }
 
-// rebase moves the base to the present, and reports whether that made a difference.
+// rebase moves the base to the present, and reports whether it did.
 func (s *shard[K]) rebase() bool {
 	m := &s.keyed.meter
 	since := int64(time.Since(s.keyed.epoch)) - s.base
@@ -391,7 +393,7 @@ func (s *shard[K]) rebase() bool {
 	return true
 }
 
-// own returns the Limiter of the key in a cell, which it makes if there is none.
+// own returns the Limiter of the key in a cell. It makes one if there is none.
 func (s *shard[K]) own(c *cell[K]) *ownLimiter {
 	if c.tat == busy {
 		return s.large[c.key]
@@ -412,8 +414,8 @@ func (s *shard[K]) own(c *cell[K]) *ownLimiter {
 	return l
 }
 
-// open returns the Limiter for the key, and a function to be called when it is no longer
-// used; nil if there is no room.
+// open returns the Limiter of the key, and a function to call when it is no longer used; nil
+// if there is no room.
 func (k *Keyed[K]) open(key K) (*Limiter, func()) {
 	s, hash := k.locate(key)
 	s.mu.Lock()
@@ -441,7 +443,7 @@ func (s *shard[K]) close(key K, hash uint64, l *ownLimiter) {
 	at := int64(time.Since(s.keyed.epoch))
 	l.line.lock()
 	b, end, calm := l.state.Load(), l.line.quietAt(at), l.line.calm(at)
-	tat := b.tat // a timer that was stopped too late may still take the lock, and write it
+	tat := b.tat // a timer that was stopped too late may still take the lock and write it
 	l.line.unlock()
 	if calm && b.base == s.base && tat != unused {
 		s.table.find(key, hash).tat = tat // as before
@@ -458,7 +460,7 @@ func (l *ownLimiter) quietAt(at int64) int64 {
 	return l.line.quietAt(at)
 }
 
-// calm reports whether nobody waits, no pause is on, and no reservation is to come.
+// calm reports whether no caller waits, no pause is on, and no reservation is to come.
 func (q *line) calm(at int64) bool {
 	return q.first == nil && q.until == 0 && (len(q.booked) == 0 || q.booked[len(q.booked)-1].at < at)
 }

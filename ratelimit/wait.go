@@ -7,22 +7,24 @@ import (
 	"time"
 )
 
-// ErrBurst says that n is above the burst, so that no wait would be long enough.
+// ErrBurst reports that n is above the burst, so that no wait would be long enough.
 var ErrBurst = errors.New("ratelimit: n is above the burst")
 
-// ErrFull says that a [Keyed] has no room for another key and was told to [Deny] it.
+// ErrFull reports that a [Keyed] has no room for another key and denies it: see [Deny]
+// and [Evict].
 var ErrFull = errors.New("ratelimit: too many keys")
 
-// WaitError is the error of a Wait that was not worth beginning. It wraps the reason:
-// context.DeadlineExceeded if the context ends before the tokens would be there,
-// as x/time does not (golang/go#54541); [ErrBurst]; or [ErrFull].
+// WaitError is the error of a Wait that cannot succeed, or not in time. It wraps the
+// reason: context.DeadlineExceeded if the context would end before the tokens are
+// available, which x/time does not wrap (golang/go#54541); [ErrBurst]; or [ErrFull]. The
+// zero value has no reason. A WaitError may be copied, and read by any goroutine.
 type WaitError struct {
-	N          int           // events that were asked for
-	RetryAfter time.Duration // the wait that it would have taken; InfDuration if none is long enough
+	N          int           // the events asked for
+	RetryAfter time.Duration // how long the wait would have been; InfDuration if no wait is long enough
 	reason     error
 }
 
-// Error says what was asked for and why it was refused.
+// Error returns what was asked for and why it was refused.
 func (e *WaitError) Error() string {
 	switch {
 	case errors.Is(e.reason, context.DeadlineExceeded) && e.RetryAfter == InfDuration:
@@ -41,27 +43,28 @@ func (l *Limiter) Wait(ctx context.Context) error { return l.WaitN(ctx, 1) }
 
 // WaitN waits until n events may happen, and takes their tokens then, not before.
 //
-// Those who wait stand in line: first come, first served, also if a later one asks for
-// less. Nobody passes them, by [Limiter.Allow] neither. If the tokens are there and
-// nobody waits, WaitN returns at once, without a timer or an allocation.
+// Callers wait in line: first come, first served, even if a later one asks for less.
+// Nobody overtakes them, not even [Limiter.Allow]. If the tokens are available and no
+// caller waits, WaitN returns at once, without a timer or an allocation.
 //
-// It ends with ctx.Err() when ctx does, which then is as if it had never come: who
-// stood behind it moves up. A ctx that has ended already takes nothing. If ctx has a deadline
-// that is too near, WaitN does not wait for it and returns a [*WaitError] at once, which
-// is context.DeadlineExceeded and says how long it would have taken. An n above the
-// burst is a WaitError too, which is [ErrBurst], now or when [Limiter.SetBurst] makes
-// it so, unless the limit is [Inf]. WaitN panics if n is negative.
+// If ctx ends, WaitN returns ctx.Err() and leaves the line as if the caller had never
+// been in it: the callers after it move up. A WaitN whose ctx has already ended takes
+// nothing. If the deadline of ctx is too near, WaitN does not wait: it returns at once a
+// [*WaitError] that is context.DeadlineExceeded and says how long the wait would have
+// been. If n is above the burst, now or after a call of [Limiter.SetBurst], the error is
+// a WaitError that is [ErrBurst], unless the limit is [Inf]. WaitN panics if n is
+// negative.
 //
-// A change by SetLimit, SetBurst, Pause or Refund counts from then on for those who
-// wait. With a limit of zero, WaitN waits for such a change.
+// SetLimit, SetBurst, Pause and Refund take effect at once for callers that are waiting.
+// With a limit of zero, WaitN waits for such a change.
 func (l *Limiter) WaitN(ctx context.Context, n int) error {
 	checkN("WaitN", n)
 	return l.wait(ctx, n, 0)
 }
 
-// WaitPriority is WaitN for a caller who is urgent, or can wait if the priority is
-// negative. A step of priority is worth a [HeadStart] in line: who has waited longer
-// than that is not passed any more, so nobody waits for ever.
+// WaitPriority is WaitN for a caller that is urgent, or, with a negative priority, one
+// that can wait. Each step of priority is worth a [HeadStart] in line. A caller that has
+// waited longer than that is not overtaken any more, so no caller waits forever.
 func (l *Limiter) WaitPriority(ctx context.Context, n, priority int) error {
 	checkN("WaitPriority", n)
 	return l.wait(ctx, n, priority)
@@ -81,7 +84,7 @@ func (l *Limiter) wait(ctx context.Context, n, priority int) error {
 	return l.line.wait(ctx, n, priority)
 }
 
-// ready returns the bucket, also for a Limiter that is its zero value.
+// ready returns the bucket. It initializes a zero Limiter first.
 func (l *Limiter) ready() *bucket {
 	if b := l.state.Load(); b != nil {
 		return b

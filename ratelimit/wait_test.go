@@ -78,7 +78,7 @@ func TestWaitIsFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-// "Nobody passes them, by Allow neither." Nothing is taken before it is granted.
+// "Nobody overtakes them, not even Limiter.Allow." Nothing is taken before it is granted.
 func TestAllowCannotBargeIn(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		l := ratelimit.NewLimiter(1, 5)
@@ -102,7 +102,7 @@ func TestAllowCannotBargeIn(t *testing.T) {
 	})
 }
 
-// Cancel of head, middle and tail: "as if it had never come".
+// Cancel of head, middle and tail: "as if the caller had never been in it".
 func TestCancelLeavesNoTrace(t *testing.T) {
 	for gone, want := range map[int][]string{
 		0: {"0 500ms canceled", "1 1s", "2 2s"},
@@ -147,7 +147,7 @@ func TestCancelOfTheHeadServesTheNext(t *testing.T) {
 	})
 }
 
-// "A ctx that has ended already takes nothing."
+// "A WaitN whose ctx has already ended takes nothing."
 func TestEndedContextTakesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -161,7 +161,7 @@ func TestEndedContextTakesNothing(t *testing.T) {
 	assert.Equal(t, context.Canceled, ratelimit.NewKeyed[int](1, 1).Wait(ctx, 0))
 }
 
-// "If ctx has a deadline that is too near, WaitN does not wait for it": the error says how
+// "If the deadline of ctx is too near, WaitN does not wait": the error says how
 // long it would take, with all who wait before. A deadline that is just enough is enough.
 func TestDeadlineThatIsTooNear(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestDeadlineThatIsTooNear(t *testing.T) {
 	})
 }
 
-// "An n above the burst is a WaitError too, which is ErrBurst ... unless the limit is Inf."
+// "If n is above the burst ... the error is a WaitError that is ErrBurst, unless the limit is Inf."
 func TestWaitForMoreThanTheBurst(t *testing.T) {
 	l := ratelimit.NewLimiter(1, 2)
 	err := l.WaitN(t.Context(), 3)
@@ -243,7 +243,7 @@ func TestDeadlineAtTheInstantOfTheGrant(t *testing.T) {
 	})
 }
 
-// "A step of priority is worth a HeadStart in line."
+// "Each step of priority is worth a HeadStart in line."
 func TestPriorityIsAHeadStart(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		l := ratelimit.NewLimiter(ratelimit.Every(time.Minute), 1)

@@ -8,22 +8,23 @@ import (
 	"time"
 )
 
-// Window lets at most n events happen in any window of a given length, wherever it
-// begins: for contracts that say "1000 in any hour" and mean it. A [Limiter] of the same
-// rate and burst would let twice as many happen in the hour that starts with a full bucket.
+// Window allows at most n events in any window of a given length, wherever the window
+// begins. It is for contracts that say "1000 in any hour" and mean it: a [Limiter] of the
+// same rate and burst would let twice as many happen in the hour that starts with a full
+// bucket.
 //
-// A window is half open: an event leaves it exactly per after it happened. It
-// remembers the time of each event that still counts, 16 bytes for each, which is the price
-// of being strict.
+// A window is half open: an event leaves it exactly per after it happened. A Window stores
+// the time of each event that still counts, in 16 bytes each: this is the price of being
+// strict.
 //
-// Create it with [NewWindow]. It must not be copied. All methods may be called from any
-// goroutine at any time.
+// Create it with [NewWindow]; the zero value is not usable. A Window must not be copied.
+// Its methods may be called from any goroutine at any time.
 type Window struct {
 	line line
 	n    int
 	per  int64
-	// Guarded by the mutex of the line: what was let through, or is reserved, by
-	// time; those that do not count any more are dropped when something is added.
+	// Guarded by the mutex of the line: the events that were let through or are reserved,
+	// by time. Events that no longer count are dropped when others are added.
 	log   []past
 	total int64 // of the log
 }
@@ -33,8 +34,8 @@ type past struct {
 	n  int
 }
 
-// NewWindow returns a Window that lets n events happen in any span of the length of per.
-// It panics if one of them is not above zero, or n is above 2^40.
+// NewWindow returns a Window that allows n events in any span of length per. It panics if n
+// or per is not positive, or if n is above 2^40.
 func NewWindow(n int, per time.Duration) *Window {
 	if n < 1 {
 		panic("ratelimit: NewWindow: less than one event")
@@ -51,23 +52,23 @@ func NewWindow(n int, per time.Duration) *Window {
 	return w
 }
 
-// N returns how many events can be in a window.
+// N returns how many events a window allows.
 func (w *Window) N() int { return w.n }
 
 // Per returns the length of the window.
 func (w *Window) Per() time.Duration { return time.Duration(w.per) }
 
-// Allow reports whether an event may happen now, and counts it if so. It does not wait,
-// and is false while others wait for this window.
+// Allow reports whether an event may happen now, and counts it if so. It does not wait, and
+// returns false while callers wait in line for this window.
 func (w *Window) Allow() bool {
 	w.line.lock()
 	defer w.line.unlock()
-	return w.line.allow(w.line.now(), 1) // the clock is read in turn, so that no time is stale
+	return w.line.allow(w.line.now(), 1) // the clock is read with the lock held, so the time is not stale
 }
 
-// AllowN reports whether n events may happen at time t, and counts them if so: all or
-// none. Of zero events it is true, of more than N false, and before the last event that
-// was counted it is false. It panics if n is negative.
+// AllowN reports whether n events may happen at time t, and counts them if so: all or none.
+// It returns true if n is zero, false if n is above N, and false if t is before the last
+// event that was counted. It panics if n is negative.
 func (w *Window) AllowN(t time.Time, n int) bool {
 	checkN("AllowN", n)
 	if n == 0 {
@@ -89,8 +90,8 @@ func (w *Window) Take(n int) Decision {
 // Reserve is ReserveN for one event, now.
 func (w *Window) Reserve() *Reservation { return w.ReserveN(time.Now(), 1) }
 
-// ReserveN is [Limiter.ReserveN] for the window. Until the time of the last reservation,
-// nothing else is let through.
+// ReserveN is [Limiter.ReserveN] for the window. Nothing else is let through before the
+// time of the last reservation.
 func (w *Window) ReserveN(t time.Time, n int) *Reservation {
 	checkN("ReserveN", n)
 	w.line.lock()
@@ -133,12 +134,13 @@ func (w *Window) last() int64 {
 	return w.log[len(w.log)-1].at
 }
 
-// counting returns the index of the first of the log that is in the window up to now.
+// counting returns the index of the first entry of the log that is still in the window
+// ending at now.
 func (w *Window) counting(now int64) int {
 	return sort.Search(len(w.log), func(i int) bool { return now < addTime(w.log[i].at, w.per) })
 }
 
-// addTime returns the time that is d >= 0 later, or never.
+// addTime returns at + d, for d >= 0, or never if that overflows.
 func addTime(at, d int64) int64 {
 	if at > never-d {
 		return never
@@ -148,8 +150,8 @@ func addTime(at, d int64) int64 {
 
 func (w *Window) due(now int64, ahead, n int) int64 {
 	now = max(now, w.last())
-	// The events in order are those of the log and then those to come, each of which is
-	// let through when the one that is w.n before it leaves the window.
+	// Take the events of the log and then those to come, in order. Each of those to come is
+	// let through when the event w.n places before it leaves the window.
 	index := w.total + int64(ahead) + int64(n)
 	rounds := (index - w.total + int64(w.n) - 1) / int64(w.n)
 	index -= rounds * int64(w.n)
@@ -186,12 +188,13 @@ func (w *Window) idle(now int64) int64 {
 
 func (w *Window) take(at int64, n int) { w.add(at, at, n) }
 
-// book keeps what the reservation will outlive: it may be canceled, and then that counts.
+// book counts from now, not from the time of the reservation: if it is canceled, the events
+// that it would have outlived still count.
 func (w *Window) book(now int64, r *Reservation) { w.add(min(now, r.at), r.at, r.n) }
 
 func (w *Window) cancel(_ int64, r *Reservation, _ []*Reservation) { w.give(r.at, r.n, nil) }
 
-// add notes n events, and drops those that do not count any more at the time now.
+// add notes n events, and drops those that no longer count at the time now.
 func (w *Window) add(now, at int64, n int) {
 	if n == 0 {
 		return
@@ -202,7 +205,8 @@ func (w *Window) add(now, at int64, n int) {
 	}
 	w.log = w.log[old:]
 	w.total += int64(n)
-	// Nearly always the last: a promise behind one who was let through late is the exception.
+	// This is nearly always the last place. The exception is a promised time after a
+	// waiting caller that was let through late.
 	i := len(w.log)
 	for i > 0 && w.log[i-1].at > at {
 		i--

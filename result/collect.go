@@ -8,18 +8,18 @@ import (
 
 // Collect reads seq and returns the values in index order.
 //
-// The first result with an error, in the order of seq, ends it: Collect leaves
-// the loop over seq, so that a source which cancels on an early exit does, and
-// returns a nil slice and that error as it is. The values read until then are
-// dropped, since nobody could tell which are missing; use [Partition] to keep
-// them.
+// Collect stops at the first result with an error, in the order of seq. It then
+// leaves the loop over seq, so that a source that cancels its work on an early
+// exit does so, and returns a nil slice and that error as it is. The values read
+// until then are dropped, since nothing tells which are missing; use [Partition]
+// to keep them.
 //
-// Indices may have gaps, may be negative and may repeat: values of the same index
-// keep the order in which they came. An empty seq gives a nil slice. The time
-// is O(n) if the results come in index order and O(n log n) if not; beside the
-// values it takes two words per result until it returns.
+// Indices may have gaps, may be negative and may repeat: values with the same
+// index keep the order in which they came. An empty seq gives a nil slice.
+// Collect takes O(n) time if the results come in index order and O(n log n) if
+// not. Besides the values it needs two words per result until it returns.
 //
-// Collect waits for as long as seq does. It panics if seq is nil.
+// Collect blocks for as long as seq does. It panics if seq is nil.
 func Collect[T any](seq iter.Seq[Result[T]]) ([]T, error) {
 	mustHave(seq, "Collect")
 	var values arrivals[T]
@@ -33,10 +33,10 @@ func Collect[T any](seq iter.Seq[Result[T]]) ([]T, error) {
 }
 
 // Partition reads all of seq and returns the values of the results without an
-// error, and the results with one. Both are in index order; what shares an index
-// keeps the order in which it came. A part without members is nil.
+// error, and the results with one. Both are in index order; elements with the
+// same index keep the order in which they came. An empty part is nil.
 //
-// Time and memory are those of [Collect]. Partition waits until seq ends. It
+// Partition takes the time and memory of [Collect]. It blocks until seq ends. It
 // panics if seq is nil.
 func Partition[T any](seq iter.Seq[Result[T]]) (ok []T, failed []Result[T]) {
 	mustHave(seq, "Partition")
@@ -58,7 +58,7 @@ func Partition[T any](seq iter.Seq[Result[T]]) (ok []T, failed []Result[T]) {
 //
 //	for v, err := range result.Values(seq) { ... }
 //
-// It is lazy and holds nothing back: every range over it is one range over seq,
+// Values is lazy and buffers nothing: each range over it is one range over seq,
 // and leaving the one leaves the other. An error does not end it. It allocates
 // nothing per result. It panics if seq is nil.
 func Values[T any](seq iter.Seq[Result[T]]) iter.Seq2[T, error] {
@@ -72,7 +72,7 @@ func Values[T any](seq iter.Seq[Result[T]]) iter.Seq2[T, error] {
 	}
 }
 
-// mustHave panics if seq is nil. The lazy functions would otherwise fail far
+// mustHave panics if seq is nil. Otherwise the lazy functions would fail far
 // from the mistake, at the first range.
 func mustHave[T any](seq iter.Seq[Result[T]], caller string) {
 	if seq == nil {
@@ -80,13 +80,13 @@ func mustHave[T any](seq iter.Seq[Result[T]], caller string) {
 	}
 }
 
-// arrivals gathers elements as they come and puts them in index order at the
+// arrivals collects elements as they come and puts them in index order at the
 // end.
 //
-// The order is kept beside the elements and not found by sorting them: the sort
-// moves two words whatever the size of an element, and with the arrival as the
-// second key no two keys are equal, so that an unstable sort gives the stable
-// order. slices.SortStableFunc would need O(n log² n) moves.
+// The order is stored beside the elements and sorted instead of them: so the
+// sort moves two words whatever the size of an element. With the arrival as the
+// second key no two keys are equal, so an unstable sort gives the stable order.
+// slices.SortStableFunc would need O(n log² n) moves.
 type arrivals[E any] struct {
 	elems     []E
 	places    []place // places[i] belongs to elems[i] until they are sorted

@@ -9,14 +9,15 @@ import (
 // so that its memory is fixed and its relative error bounded.
 //
 // The layout is the log-linear one of Gil Tene's HdrHistogram
-// (https://hdrhistogram.org): each power of two is cut into subBuckets equal
-// parts. Durations below 2*subBuckets ns have a bucket of their own and are
-// exact. Above that a bucket from low on is at most low/subBuckets wide, so its
-// middle is within 1/(2*subBuckets) = 1.6 % of whatever fell into it. 64 parts
-// would halve an error that no reader of a p99 notices, and double the memory.
+// (https://hdrhistogram.org): each power of two is divided into subBuckets
+// equal parts. Durations below 2*subBuckets ns each have their own bucket and
+// are exact. Above that, a bucket that starts at low is at most low/subBuckets
+// wide, so its middle is within 1/(2*subBuckets) = 1.6 % of every duration in
+// it. 64 parts would halve an error that no reader of a p99 notices, and double
+// the memory.
 //
-// One histogram takes 15,128 bytes. The counters have 64 bits: 32 would wrap
-// within two hours at a million a second.
+// One histogram takes 15,128 bytes. The counters have 64 bits: 32 would
+// overflow within two hours at a million a second.
 type histogram struct {
 	total  uint64
 	min    time.Duration // of a total above 0
@@ -32,8 +33,8 @@ const (
 	buckets = (63 - subBits + 1) * subBuckets
 )
 
-// add counts d. A negative d, which a clock that steps back can produce, counts
-// as 0.
+// add counts d. A negative d, which can come from a clock that steps back,
+// counts as 0.
 func (h *histogram) add(d time.Duration) {
 	d = max(d, 0)
 	if h.total == 0 || d < h.min {
@@ -68,8 +69,8 @@ func (h *histogram) quantiles() Quantiles {
 	}
 }
 
-// percentile returns the duration of the nearest rank: the shortest one that
-// at least percent in a hundred do not exceed. It is 0 if nothing was counted.
+// percentile returns the duration of the nearest rank: the shortest one that at
+// least percent in a hundred do not exceed. It is 0 if nothing was counted.
 func (h *histogram) percentile(percent uint64) time.Duration {
 	rank := h.total - h.total*(100-percent)/100 // rounded up, counted from 1
 	if rank == h.total {
@@ -80,8 +81,8 @@ func (h *histogram) percentile(percent uint64) time.Duration {
 		i++
 		seen += h.counts[i]
 	}
-	// The answer lies between the extremes, so moving the guess between them
-	// only brings it nearer, and makes it exact when all durations are equal.
+	// The answer lies between the extremes, so moving the estimate between them
+	// only improves it, and makes it exact if all durations are equal.
 	return min(max(middle(i), h.min), h.max)
 }
 

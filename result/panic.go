@@ -7,15 +7,16 @@ import (
 
 // A PanicError is the error of an input whose function panicked.
 //
-// Get at it with [errors.AsType] or [errors.As]; the stack is in Stack, and the
-// verb %+v prints it. The value is turned into text only when that is asked
-// for, so Error shows what a pointer points to at that moment.
+// Extract it with [errors.AsType] or [errors.As]. Stack has the stack, and the
+// verb %+v prints it. The value is formatted only when needed, so Error shows
+// what a pointer points to at that moment.
 //
-// A PanicError is not changed once made. It is safe for concurrent use as far
-// as the methods of Value are. A nil *PanicError can be printed and unwrapped
-// like any other; it reads "<nil>".
+// A PanicError is not changed once made. It may be copied. It is safe for
+// concurrent use if the methods of Value are. The zero value reads "panic:
+// <nil>". A nil *PanicError can be printed and unwrapped as well; it reads
+// "<nil>".
 type PanicError struct {
-	// Value is what the function gave to panic. It is never nil for a caught
+	// Value is what the function passed to panic. It is never nil for a caught
 	// panic: panic(nil) arrives as a [*runtime.PanicNilError].
 	Value any
 
@@ -33,8 +34,8 @@ func (e *PanicError) Error() string {
 	return "panic: " + text("%v", e.Value)
 }
 
-// Unwrap returns the value if it is an error, else nil. So [errors.Is] and
-// [errors.As] see through a panic, to a [runtime.Error] for instance.
+// Unwrap returns the value if it is an error, or else nil. So [errors.Is] and
+// [errors.As] see through a panic, for instance to a [runtime.Error].
 func (e *PanicError) Unwrap() error {
 	if e == nil {
 		return nil
@@ -43,9 +44,9 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Format prints the error as fmt's verbs do for a string, with two exceptions:
-// %+v adds the stack on the lines that follow, and %#v is Go syntax with the
-// stack as readable text.
+// Format formats the error as fmt formats a string, with two exceptions: %+v
+// adds the stack on the following lines, and %#v is Go syntax with the stack as
+// readable text.
 func (e *PanicError) Format(f fmt.State, verb rune) {
 	switch {
 	case verb == 'v' && f.Flag('#'):
@@ -64,10 +65,10 @@ func (e *PanicError) Format(f fmt.State, verb rune) {
 	}
 }
 
-// text formats a value whose methods are not to be trusted, since it comes out
-// of code that has just panicked. fmt catches a panic in such a method and
-// prints what it panicked with; but if printing that panics in turn, fmt gives
-// up and lets the second panic through.
+// text formats a value whose methods cannot be trusted, since it comes from
+// code that has just panicked. fmt catches a panic in such a method and prints
+// the panic value; but if printing that panics as well, fmt lets the second
+// panic through.
 func text(format string, value any) (s string) {
 	defer func() {
 		if recover() != nil {

@@ -5,22 +5,22 @@ import (
 	"strconv"
 )
 
-// A Status says where an input is on its way: first [Queued], then [Running],
-// then exactly one of the four outcomes, where it stays. An input can be
-// Canceled without ever having been Running.
+// A Status is the state of an input: first [Queued], then [Running], then one of
+// the four outcomes, where it stays. An input can be Canceled without ever
+// having been Running.
 //
-// The zero value is Queued. The numbers are stable, but text is what belongs in
-// files and on wires: a Status marshals as its name, in JSON both as a value and
-// as a key of a map.
+// The zero value is Queued. A Status is a plain value. The numbers are stable,
+// but files and protocols should use the text: a Status marshals as its name, in
+// JSON both as a value and as a key of a map.
 type Status uint8
 
 const (
 	Queued    Status = iota // accepted, not started
-	Running                 // a worker has it, between retries too
+	Running                 // a worker has it, including between retries
 	Succeeded               // returned a nil error
 	Failed                  // returned an error, or ran past its deadline
 	Panicked                // panicked; the error is a *PanicError
-	Canceled                // never started, or stopped because nobody wants the answer
+	Canceled                // never started, or stopped because the answer is no longer wanted
 )
 
 var statusNames = [...]string{
@@ -33,13 +33,13 @@ var statusNames = [...]string{
 }
 
 // Terminal reports whether s is an outcome: Succeeded, Failed, Panicked or
-// Canceled. What is terminal does not change any more.
+// Canceled. An outcome does not change any more.
 func (s Status) Terminal() bool {
 	return Succeeded <= s && s <= Canceled
 }
 
-// String returns the name in lower case, such as "running", and for a number
-// that is no status something like "status(9)".
+// String returns the name in lower case, such as "running", and something like
+// "status(9)" for a number that is not a status.
 func (s Status) String() string {
 	if int(s) < len(statusNames) {
 		return statusNames[s]
@@ -47,8 +47,8 @@ func (s Status) String() string {
 	return "status(" + strconv.Itoa(int(s)) + ")"
 }
 
-// MarshalText returns the name of s. A number that is no status is an error:
-// UnmarshalText could not read it back.
+// MarshalText returns the name of s. It returns an error for a number that is
+// not a status, since UnmarshalText could not read it back.
 func (s Status) MarshalText() ([]byte, error) {
 	if int(s) >= len(statusNames) {
 		return nil, fmt.Errorf("result: cannot marshal unknown %v", s)
@@ -57,7 +57,7 @@ func (s Status) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText sets s to the status with the given name, spelled exactly as
-// String spells it. Any other text is an error and leaves s as it was.
+// String spells it. Any other text is an error and leaves s unchanged.
 func (s *Status) UnmarshalText(text []byte) error {
 	for i, name := range statusNames {
 		if name == string(text) {

@@ -9,39 +9,41 @@ import (
 	"unicode/utf8"
 )
 
-// A Summary counts results by outcome and keeps enough of their timing to tell
-// the throughput and the spread of waits and runs, in memory that does not grow.
+// A Summary counts results by outcome and records enough of their timing to give
+// the throughput and the quantiles of waits and runs, in memory that does not
+// grow.
 //
-// The zero Summary is empty and ready to use. The first Add that has a wait or
-// run to measure allocates 30,256 bytes (32 KiB with what the allocator rounds
-// up); nothing allocates after that. A Summary must not be copied after first
-// use, and is not safe for concurrent use: give each goroutine its own and
+// The zero Summary is empty and ready to use. The first Add with a wait or run
+// to measure allocates 30,256 bytes (32 KiB after rounding up by the allocator);
+// nothing allocates after that. A Summary must not be copied after first use,
+// and is not safe for concurrent use: give each goroutine its own and
 // [Summary.Merge] them. There is no reset; start a new one.
 type Summary struct {
 	_ noCopy
 
-	counts [Canceled + 1]int // by Status; those that are no outcomes stay 0
+	counts [Canceled + 1]int // by Status; entries that are not outcomes stay 0
 	spread *spread           // nil until something was measured
 
-	// For the throughput, which needs to know when: of the results whose
-	// Timing.Queued is known, how many, the first Queued, the last Finished.
+	// For the throughput, which needs times: of the results whose Timing.Queued
+	// is known, the count, the first Queued and the last Finished.
 	timed int
 	first time.Time
 	last  time.Time
 }
 
-// spread is apart from Summary so that an empty one is small, and its two parts
-// are one allocation.
+// spread is separate from Summary so that an empty Summary is small, and its two
+// parts are one allocation.
 type spread struct {
 	wait, run histogram
 }
 
-// Quantiles tell how durations are spread: half of them are at most P50, 90 in
-// a hundred at most P90, 99 in a hundred at most P99, and all at most Max.
+// Quantiles describe how durations are distributed: half of them are at most
+// P50, 90 in a hundred at most P90, 99 in a hundred at most P99, and all at most
+// Max.
 //
-// They are nearest ranks, so each stands for one of the durations measured and
-// P99 is Max while there are fewer than a hundred. P50, P90 and P99 are within
-// 2 % of that duration, and exact below 64 ns; Max is always exact.
+// They are nearest ranks: each stands for one of the measured durations, and P99
+// is Max if there are fewer than a hundred. P50, P90 and P99 are within 2% of
+// that duration, and exact below 64 ns; Max is always exact.
 //
 // Quantiles are a plain value. All are 0 if nothing was measured.
 type Quantiles struct {
@@ -51,16 +53,16 @@ type Quantiles struct {
 // Add counts one outcome and measures its timing:
 //
 //   - Every outcome counts in [Summary.Count] and [Summary.Total].
-//   - A zero Timing says nothing and is not measured. One without Queued is
-//     left out of [Summary.Throughput] only.
-//   - Canceled with no Run is an input that never started. Its wait ended by
-//     being given up and not by being started, so it is left out of
-//     [Summary.Wait] and [Summary.Run]: a thousand inputs dropped at once would
-//     otherwise hide how long those that ran took.
-//   - A negative Wait or Run, from a clock that stepped back, measures as 0.
+//   - A zero Timing is not measured. A Timing without Queued is left out only of
+//     [Summary.Throughput].
+//   - Canceled with no Run is an input that never started. Its wait ended
+//     because it was dropped, not because it was started, so it is left out of
+//     [Summary.Wait] and [Summary.Run]: otherwise a thousand inputs dropped at
+//     once would hide how long the others took.
+//   - A negative Wait or Run, from a clock that stepped back, counts as 0.
 //
-// Add panics if the status is no outcome, as [Status.Terminal] tells: a job
-// that is still Queued or Running would be counted again when it ends.
+// Add panics if the status is not an outcome, see [Status.Terminal]: a job that
+// is still Queued or Running would be counted again when it ends.
 func (s *Summary) Add(status Status, t Timing) {
 	if !status.Terminal() {
 		panic("result: Summary.Add of " + status.String() + ", which is no outcome")
@@ -82,7 +84,7 @@ func (s *Summary) Add(status Status, t Timing) {
 	s.spread.run.add(t.Run)
 }
 
-// extend takes in n timed results between the times first and last.
+// extend adds n timed results between the times first and last.
 func (s *Summary) extend(n int, first, last time.Time) {
 	if s.timed == 0 || first.Before(s.first) {
 		s.first = first
@@ -93,11 +95,11 @@ func (s *Summary) extend(n int, first, last time.Time) {
 	s.timed += n
 }
 
-// Merge adds all that o counted to s, as if each had been added to s in the
-// first place; o stays as it is and shares nothing with s. Merging a Summary
-// with itself doubles its counts. A nil o is an empty one.
+// Merge adds all that o counted to s, as if each result had been added to s; o
+// does not change and shares nothing with s. Merging a Summary with itself
+// doubles its counts. A nil o counts as empty.
 //
-// Neither may be in use by another goroutine meanwhile.
+// Neither may be used by another goroutine during the call.
 func (s *Summary) Merge(o *Summary) {
 	if o == nil {
 		return
@@ -119,7 +121,7 @@ func (s *Summary) Merge(o *Summary) {
 }
 
 // Count returns how many results had the given outcome. It is 0 for a status
-// that is none.
+// that is not an outcome.
 func (s *Summary) Count(status Status) int {
 	if int(status) >= len(s.counts) {
 		return 0
@@ -138,8 +140,8 @@ func (s *Summary) Total() int {
 
 // Throughput returns how many results ended per second, from the first
 // Timing.Queued to the last Timing.Finished. All outcomes count, but only
-// results whose Queued is known. It is 0 if there is none, or if no time passed;
-// it is never NaN or infinite.
+// results whose Queued is known. It is 0 if there are none, or if no time
+// passed; it is never NaN or infinite.
 func (s *Summary) Throughput() float64 {
 	span := s.last.Sub(s.first)
 	if span <= 0 {
@@ -156,7 +158,7 @@ func (s *Summary) Wait() Quantiles {
 	return s.spread.wait.quantiles()
 }
 
-// Run returns how long inputs ran, retries included.
+// Run returns how long inputs ran, including retries.
 func (s *Summary) Run() Quantiles {
 	if s.spread == nil {
 		return Quantiles{}
@@ -164,10 +166,10 @@ func (s *Summary) Run() Quantiles {
 	return s.spread.run.quantiles()
 }
 
-// String returns the summary as a small table for people to read, several lines
-// without a newline at the end. Durations have three digits, from 1000 s on whole
-// seconds, and what is not known is a dash. The layout may change; programs
-// should call the other methods.
+// String returns the summary as a small table for people to read, in several
+// lines without a newline at the end. Durations have three digits, or whole
+// seconds from 1000 s on; unknown values are a dash. The layout may change:
+// programs should call the other methods.
 func (s *Summary) String() string {
 	total, rate := s.Total(), "-"
 	if perSecond := s.Throughput(); perSecond >= 100 {
@@ -199,8 +201,8 @@ func (s *Summary) row(name string, q Quantiles) []string {
 	return []string{name, short(q.P50), short(q.P90), short(q.P99), short(q.Max)}
 }
 
-// share formats n of total in per cent. A single failure among many is not
-// rounded away: 0.0% means none and 100.0% means all.
+// share formats n of total in per cent. It does not round away a single failure
+// among many: 0.0% means none and 100.0% means all.
 func share(n, total int) string {
 	if total == 0 {
 		return "-"
@@ -215,8 +217,8 @@ func share(n, total int) string {
 	}
 }
 
-// short formats d with three digits, of which the third is in doubt already, or
-// to the second if that is more.
+// short formats d with three digits, since more would be noise, or to the second
+// if that is more.
 func short(d time.Duration) string {
 	unit := time.Nanosecond
 	for unit < time.Second && d/unit >= 1000 {
@@ -226,7 +228,7 @@ func short(d time.Duration) string {
 }
 
 // table aligns the cells of rows, the first column to the left and the others to
-// the right. text/tabwriter aligns all columns to one side.
+// the right. text/tabwriter aligns all columns to the same side.
 func table(rows [][]string) string {
 	var widths []int
 	for _, row := range rows {
@@ -254,12 +256,12 @@ func table(rows [][]string) string {
 }
 
 // Tally returns the results of seq and adds each to s as it passes, just before
-// it is handed on.
+// yielding it.
 //
-// It is lazy: every range over it is one range over seq and counts again, and
-// leaving the one leaves the other; the result at which the loop was left has
-// been counted, later ones have not. While the loop runs, s may be read in its
-// body. It panics if s or seq is nil.
+// Tally is lazy: each range over it is one range over seq and counts again, and
+// leaving the one leaves the other. The result at which the loop was left has
+// been counted, later ones have not. The body of the loop may read s. Tally
+// panics if s or seq is nil.
 func Tally[T any](s *Summary, seq iter.Seq[Result[T]]) iter.Seq[Result[T]] {
 	if s == nil {
 		panic("result: Tally into a nil Summary")
@@ -275,7 +277,8 @@ func Tally[T any](s *Summary, seq iter.Seq[Result[T]]) iter.Seq[Result[T]] {
 	}
 }
 
-// noCopy makes go vet's copylocks check report copies of what holds it.
+// noCopy makes the copylocks check of go vet report copies of a struct that
+// contains it.
 type noCopy struct{}
 
 func (*noCopy) Lock()   {}

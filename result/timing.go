@@ -2,24 +2,23 @@ package result
 
 import "time"
 
-// A Timing tells when an input was accepted and where its time went.
+// A Timing says when an input was accepted and how its time was spent.
 //
-// An input that never started has waited until it was given up: Wait is the
-// time from Queued to then, Run is 0, and Started and Finished are both that
-// moment.
+// An input that never started has waited until it was dropped: Wait is the time
+// from Queued to then, Run is 0, and Started and Finished are both that moment.
 //
-// The zero Timing means that nothing is known. A Timing is a plain value;
-// copying it is fine. While Queued carries a monotonic clock reading, so do the
-// times derived from it, and a step of the wall clock does not bend them;
-// encoding drops that reading.
+// The zero Timing means that nothing is known. A Timing is a plain value: it
+// may be copied, and read by several goroutines. If Queued has a monotonic
+// clock reading, so do the times derived from it, and a step of the wall clock
+// does not change them; encoding drops that reading.
 type Timing struct {
 	Queued time.Time     // accepted
 	Wait   time.Duration // from accepted to started
-	Run    time.Duration // from started to finished, retries and the pauses before them included
+	Run    time.Duration // from started to finished, including retries and the pauses before them
 }
 
 // Started returns when the first call began, Queued plus Wait. If Queued is the
-// zero time, so is Started: a wait of unknown beginning has no known end.
+// zero time, so is Started, since the start of the wait is unknown.
 func (t Timing) Started() time.Time {
 	if t.Queued.IsZero() {
 		return time.Time{}
@@ -38,8 +37,8 @@ func (t Timing) Finished() time.Time {
 	return t.Queued.Add(t.Wait).Add(t.Run)
 }
 
-// Total returns the time from accepted to finished, Wait plus Run. It needs no
-// Queued.
+// Total returns the time from accepted to finished, Wait plus Run. It does not
+// need Queued.
 func (t Timing) Total() time.Duration {
 	return t.Wait + t.Run
 }

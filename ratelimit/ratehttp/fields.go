@@ -15,7 +15,8 @@ import (
 // largest is the largest integer of a structured field.
 const largest = 999_999_999_999_999
 
-// sfString returns the text as a string of a structured field. It panics if it cannot be one.
+// sfString returns the text as a string of a structured field. It panics if the text cannot be
+// one.
 func sfString(what, text string) string {
 	if text == "" {
 		panic("ratehttp: " + what + ": want a name")
@@ -72,7 +73,7 @@ func setFields(h http.Header, all []taken) {
 		}
 		out = append(out, all[i].policy.label...)
 		out = sfInteger(out, ";r=", int64(d.Remaining))
-		// The times of a decision are from before its refund.
+		// The times of a decision are those before its refund.
 		if next := all[i].policy.nextToken(d); next > 0 && next < ratelimit.InfDuration && !all[i].refunded {
 			out = sfInteger(out, ";t=", seconds(next))
 		}
@@ -82,7 +83,7 @@ func setFields(h http.Header, all []taken) {
 	}
 }
 
-// quotaOf returns q and w. Windows are whole seconds: a bucket that is full again sooner is
+// quotaOf returns q and w. Windows are whole seconds. A bucket that is full again sooner is
 // described by what comes in one second, any other by its size and the time that it takes to
 // fill, rounded up, so that q/w is never above the rate.
 func (p *policy) quotaOf(d ratelimit.Decision) (quota, window int64, ok bool) {
@@ -97,15 +98,15 @@ func (p *policy) quotaOf(d ratelimit.Decision) (quota, window int64, ok bool) {
 	case math.IsInf(limit, 1) || limit >= largest:
 		return 0, 0, false // no limit
 	case !(limit > 0):
-		return int64(burst), 0, true // and that is all, for ever
+		return int64(burst), 0, true // and no more, forever
 	case float64(burst) < limit:
 		return int64(limit), 1, true
 	}
 	return int64(burst), int64(min(math.Ceil(float64(burst)/limit), largest)), true
 }
 
-// nextToken returns how long it takes until Remaining is larger by one: for as long, a client can
-// use no more than that. It is 0 if all is there already or the time is not known.
+// nextToken returns how long it takes until Remaining grows by one; before that, a client can use
+// no more than Remaining. It is 0 if nothing is missing or the time is not known.
 func (p *policy) nextToken(d ratelimit.Decision) time.Duration {
 	missing := d.Limit - d.Remaining
 	if missing <= 0 || d.ResetAfter <= 0 {

@@ -9,17 +9,18 @@ import (
 )
 
 const (
-	longestKey  = 64 // bytes; longer ones count by their hash
-	longestHop  = 64 // bytes of an address in X-Forwarded-For, with all that may be around it
-	longestPath = 32 // addresses in X-Forwarded-For that are looked at
+	longestKey  = 64 // bytes; longer keys are hashed
+	longestHop  = 64 // bytes of an entry in X-Forwarded-For
+	longestPath = 32 // entries of X-Forwarded-For that are read
 )
 
-// ByHeader returns a key function for [PerKey]: the value of a header field, such as an API key.
-// All requests without it share one key, the empty one. The key of a value of more than 64 bytes
-// is its SHA-256, so that no client decides how much memory a key takes. Values are the client's
-// claim: for a key that was not checked, anybody can make up as many as he likes.
+// ByHeader returns a key function for [PerKey]: the key is the value of a header field, such as
+// an API key. All requests without the field share one key, the empty one. The key of a value of
+// more than 64 bytes is its SHA-256, so that no client decides how much memory a key takes.
+// Values are the client's claim: if keys are not checked, anyone can make up as many as they
+// like.
 //
-// It panics without a name.
+// ByHeader panics if name is empty.
 func ByHeader(name string) func(*http.Request) (string, bool) {
 	if name == "" {
 		panic("ratehttp: ByHeader: no name")
@@ -31,25 +32,26 @@ func ByHeader(name string) func(*http.Request) (string, bool) {
 			value = values[0]
 		}
 		if len(value) <= longestKey {
-			return strings.Clone(value), true // not a part of the whole request
+			return strings.Clone(value), true // not a part of the request, which it would keep alive
 		}
 		sum := sha256.Sum256([]byte(value))
 		return string(sum[:]), true
 	}
 }
 
-// ByIP returns a key function for [PerKey]: the address of the client, of IPv6 its /64, since
-// that is what one customer has. IPv4 addresses that are mapped into IPv6 count as what they are.
+// ByIP returns a key function for [PerKey]: the key is the address of the client or, for IPv6,
+// its /64, since that is what one customer has. IPv4 addresses mapped into IPv6 count as IPv4
+// addresses.
 //
-// The address is that of the connection. Only if that is one of the proxies, X-Forwarded-For is
-// asked, from the right: the first address there that is not a proxy's is the client's, as the
-// proxy beside it has seen it. What is further left is the client's claim, and is not looked at.
-// If an entry is no address, or 32 entries are all proxies, the last proxy is the key: that is
-// shared by many, but cannot be chosen by one. A connection without an address, such as one
+// The address is that of the connection. Only if it is one of the proxies, ByIP reads
+// X-Forwarded-For, from the right: the first address that is not a proxy's is the client's, as
+// seen by the proxy that added it. Entries further left are the client's claim, and are not read.
+// If an entry is not an address, or 32 entries are all proxies, the last proxy found is the key:
+// many clients share it, but none can choose it. A connection without an address, such as one
 // through a Unix socket, has the zero Prefix as its key.
 //
-// List the proxies exactly: whoever can connect from one of these addresses can be any client. An
-// invalid prefix panics.
+// List the proxies exactly: anyone who can connect from one of these addresses can pose as any
+// client. ByIP panics if a prefix is invalid.
 func ByIP(proxies ...netip.Prefix) func(*http.Request) (netip.Prefix, bool) {
 	trusted := make([]netip.Prefix, len(proxies))
 	for i, p := range proxies {
@@ -70,7 +72,7 @@ func ByIP(proxies ...netip.Prefix) func(*http.Request) (netip.Prefix, bool) {
 	}
 }
 
-// unmapped returns a prefix of IPv4 for one of IPv4 addresses mapped into IPv6.
+// unmapped turns a prefix of IPv4 addresses mapped into IPv6 into one of IPv4.
 func unmapped(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked()
@@ -87,18 +89,18 @@ func isProxy(trusted []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// network returns what addresses of one client have in common.
+// network returns the prefix that the addresses of one client share.
 func network(addr netip.Addr) netip.Prefix {
 	bits := 64
 	if addr.Is4() {
 		bits = 32
 	}
-	p, _ := addr.Prefix(bits) // of a valid address, and so never an error
+	p, _ := addr.Prefix(bits) // the address is valid, so there is no error
 	return p
 }
 
-// forwardedFor returns the address that the nearest proxy who is believed has seen; proxy is the
-// one that has connected. Fields of the same name are one list, in order.
+// forwardedFor returns the address that the nearest trusted proxy has seen; proxy is the one that
+// has connected. Fields of the same name are one list, in order.
 func forwardedFor(fields []string, trusted []netip.Prefix, proxy netip.Addr) netip.Addr {
 	looked := 0
 	for _, rest := range slices.Backward(fields) {
@@ -126,7 +128,7 @@ func forwardedFor(fields []string, trusted []netip.Prefix, proxy netip.Addr) net
 	return proxy
 }
 
-// parseAddr reads an address, with a port or in brackets as some proxies write it.
+// parseAddr parses an address, also with a port or in brackets, as some proxies write it.
 func parseAddr(text string) (netip.Addr, bool) {
 	if len(text) > longestHop {
 		return netip.Addr{}, false

@@ -10,17 +10,18 @@ import (
 	"github.com/millstream-go/millstream/ratelimit"
 )
 
-// Option is an option of [Middleware].
+// Option is an option of [Middleware]. Options may be reused and shared by goroutines; nil is
+// not an option.
 type Option func(*middleware)
 
-// Middleware returns what puts the policies of opts around a handler: [Shared], [PerKey] and
+// Middleware returns a function that puts policies around a handler: [Shared], [PerKey] and
 // more of them, in the order in which they are asked. A request that all of them let through,
-// or that none applies to, goes to the handler; the fields are set before it is called, and it
-// may change them. A request that one denies is answered with 429, or as [Denied] says, and
-// what the others have taken for it is given back to those that have a method Refund; also if
-// a function that was given to one of them panics.
+// or that none applies to, goes to the handler. The fields are set before it is called, and it
+// may change them. A request that one policy denies is answered with 429, or as [Denied] says.
+// What other policies took for it is given back if they have a method Refund. This also
+// happens if a function that was given to a policy panics.
 //
-// It panics without a policy, and if two have the same name.
+// Middleware panics if there is no policy, or if two have the same name.
 func Middleware(opts ...Option) func(http.Handler) http.Handler {
 	m := &middleware{denied: http.HandlerFunc(problem)}
 	for _, opt := range opts {
@@ -37,10 +38,10 @@ func Middleware(opts ...Option) func(http.Handler) http.Handler {
 	}
 }
 
-// Denied sets the handler that answers denied requests, in which [DenialOf] tells more. The
-// fields RateLimit-Policy, RateLimit and Retry-After are set when it is called, the status is
-// its own business. The default answers 429 with the problem type "quota-exceeded" in JSON. A
-// nil handler panics.
+// Denied sets the handler that answers denied requests. It can get the reason from [DenialOf].
+// The fields RateLimit-Policy, RateLimit and Retry-After are set before it is called; it sets
+// the status itself. The default answers 429 with the problem type "quota-exceeded" in JSON.
+// Denied panics if the handler is nil.
 func Denied(handler http.Handler) Option {
 	if handler == nil {
 		panic("ratehttp: Denied: nil handler")
@@ -48,8 +49,8 @@ func Denied(handler http.Handler) Option {
 	return func(m *middleware) { m.denied = handler }
 }
 
-// WithoutFields has the middleware send no RateLimit-Policy and RateLimit, for those who do not
-// tell what they can take. Retry-After stays.
+// WithoutFields turns off RateLimit-Policy and RateLimit, for servers that do not want to
+// publish their limits. Retry-After stays.
 func WithoutFields() Option { return func(m *middleware) { m.silent = true } }
 
 type middleware struct {
@@ -65,12 +66,12 @@ func (m *middleware) add(p *policy) {
 	m.policies = append(m.policies, p)
 }
 
-// taken is what one policy has decided on a request.
+// taken is what one policy has decided about a request.
 type taken struct {
 	policy *policy
 	ratelimit.Decision
 	cost     int
-	refund   func() // nil if nothing was taken, or it cannot be given back
+	refund   func() // nil if nothing was taken or it cannot be given back
 	refunded bool
 }
 
@@ -97,8 +98,8 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	m.denied.ServeHTTP(w, r.WithContext(withDenial(r.Context(), &d)))
 }
 
-// ask asks all policies that apply. If one denies, the others are given back what they gave;
-// those behind it are not asked for more than how they stand.
+// ask asks all policies that apply. If one denies, the others get back what they gave; those
+// after it are only asked for their state.
 func (m *middleware) ask(r *http.Request, all []taken) (_ []taken, denied bool) {
 	asked := false
 	defer func() {
@@ -122,7 +123,7 @@ func (m *middleware) ask(r *http.Request, all []taken) (_ []taken, denied bool) 
 	return all, denied
 }
 
-// giveBack gives back what was taken for a request that will not be made.
+// giveBack gives back what was taken for a request that will not be served.
 func giveBack(all []taken) {
 	for i := range all {
 		if t := &all[i]; t.refund != nil {
@@ -132,12 +133,14 @@ func giveBack(all []taken) {
 	}
 }
 
-// Denial says why a request was denied.
+// Denial is why a request was denied. It is a plain value, but copies share Policies. The zero
+// value names no policy.
 type Denial struct {
-	// Policies are the names of those that had not enough left.
+	// Policies are the names of the policies that did not have enough left.
 	Policies []string
-	// RetryAfter is how long until the request may be let through. If it never can, as its cost
-	// is above what a policy ever has, it is ratelimit.InfDuration, and there is no Retry-After.
+	// RetryAfter is how long until the request may be let through. If it never can, because its
+	// cost is above what a policy ever has, it is ratelimit.InfDuration, and there is no
+	// Retry-After.
 	RetryAfter time.Duration
 }
 
@@ -154,7 +157,7 @@ func problem(w http.ResponseWriter, r *http.Request) {
 		"Request cannot be satisfied as assigned quota has been exceeded",
 		http.StatusTooManyRequests, d.Policies,
 	})
-	if err != nil { // never: strings
+	if err != nil { // never happens: these are strings
 		http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
 		return
 	}
@@ -162,10 +165,10 @@ func problem(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusTooManyRequests)
-	_, _ = w.Write(append(body, '\n')) // a client that has gone needs no answer
+	_, _ = w.Write(append(body, '\n')) // the client may be gone
 }
 
-// seconds rounds up, so that nobody comes back too early.
+// seconds rounds up, so that no client comes back too early.
 func seconds(d time.Duration) int64 {
 	s := int64(d / time.Second)
 	if d%time.Second > 0 {

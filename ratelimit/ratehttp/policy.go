@@ -8,22 +8,23 @@ import (
 	"github.com/millstream-go/millstream/ratelimit"
 )
 
-// Taker is a limiter that all requests share, such as *ratelimit.Limiter. One with methods
-// Limit and Burst as that has, or N and Per as *ratelimit.Window has, describes itself in
-// RateLimit-Policy; for others, see [Window]. One with a method Refund(n int) is given back what a
-// denied request has taken.
+// Taker is a limiter that all requests share, such as *ratelimit.Limiter. It must be safe for use
+// by several goroutines. A limiter that has the methods Limit and Burst, as *ratelimit.Limiter
+// has, or N and Per, as *ratelimit.Window has, describes itself in RateLimit-Policy; for others,
+// see [Window]. A limiter with a method Refund(n int) gets back what a denied request took.
 type Taker interface {
 	Take(n int) ratelimit.Decision
 }
 
-// KeyedTaker is a limiter with a limit for each key, such as *ratelimit.Keyed. What [Taker] says
-// on further methods holds here, too, with Refund(key K, n int).
+// KeyedTaker is a limiter with a limit for each key, such as *ratelimit.Keyed. It must be safe
+// for use by several goroutines. The further methods of [Taker] apply here, too, with Refund(key
+// K, n int).
 type KeyedTaker[K comparable] interface {
 	Take(key K, n int) ratelimit.Decision
 }
 
-// Shared adds a policy for all requests together. The name is what clients see in the fields;
-// it panics unless that is printable ASCII, and if the limiter is nil.
+// Shared adds a policy for all requests together. The name is what clients see in the fields.
+// Shared panics unless the name is printable ASCII, and if the limiter is nil.
 func Shared(name string, limiter Taker, opts ...PolicyOption) Option {
 	if limiter == nil {
 		panic("ratehttp: Shared: nil limiter")
@@ -41,9 +42,9 @@ func Shared(name string, limiter Taker, opts ...PolicyOption) Option {
 	return func(m *middleware) { m.add(p) }
 }
 
-// PerKey adds a policy for the requests of each key by itself. A request for which key reports
-// false is none of its business. The name is what clients see in the fields; PerKey panics unless
-// that is printable ASCII, and if the limiter or key is nil.
+// PerKey adds a policy that limits the requests of each key separately. Requests for which key
+// reports false are not limited by this policy. The name is what clients see in the fields.
+// PerKey panics unless the name is printable ASCII, and if the limiter or key is nil.
 func PerKey[K comparable](name string, limiter KeyedTaker[K], key func(*http.Request) (K, bool), opts ...PolicyOption) Option {
 	switch {
 	case limiter == nil:
@@ -68,11 +69,13 @@ func PerKey[K comparable](name string, limiter KeyedTaker[K], key func(*http.Req
 	return func(m *middleware) { m.add(p) }
 }
 
-// PolicyOption is an option of [Shared] and [PerKey].
+// PolicyOption is an option of [Shared] and [PerKey]. Options may be reused and shared by
+// goroutines; nil is not an option.
 type PolicyOption func(*policy)
 
-// Cost sets how much of the quota a request takes; what is below 0 counts as 0. The default is 1.
-// A request that costs more than the policy ever has is denied for good. A nil function panics.
+// Cost sets how much of the quota a request takes; a cost below 0 counts as 0. The default is 1.
+// A request that costs more than the policy ever has is always denied. Cost panics if the
+// function is nil.
 func Cost(cost func(*http.Request) int) PolicyOption {
 	if cost == nil {
 		panic("ratehttp: Cost: nil function")
@@ -80,8 +83,8 @@ func Cost(cost func(*http.Request) int) PolicyOption {
 	return func(p *policy) { p.cost = cost }
 }
 
-// Unit names what is counted, in the fields: "content-bytes" or another one that the draft's
-// registry has. The default is the draft's, "requests". It panics unless the unit is printable
+// Unit names in the fields what is counted: "content-bytes" or another unit of the draft's
+// registry. The default is the draft's, "requests". Unit panics unless the unit is printable
 // ASCII.
 func Unit(unit string) PolicyOption {
 	text := sfString("Unit", unit)
@@ -89,7 +92,8 @@ func Unit(unit string) PolicyOption {
 }
 
 // Window describes the policy in RateLimit-Policy as quota in every window, for a limiter that
-// does not describe itself. It panics if quota is negative or the window below a second.
+// does not describe itself. It panics if quota is negative or the window is shorter than a
+// second.
 func Window(quota int, window time.Duration) PolicyOption {
 	if quota < 0 || window < time.Second {
 		panic(fmt.Sprintf("ratehttp: Window(%d, %v): want at least 0 and a second", quota, window))
@@ -100,11 +104,11 @@ func Window(quota int, window time.Duration) PolicyOption {
 type policy struct {
 	name    string
 	label   string // the name as a string of a structured field
-	unit    string // the same of the unit; empty for the default
+	unit    string // the unit in the same form; empty for the default
 	cost    func(*http.Request) int
 	quota   int
 	window  time.Duration // 0: as the limiter says
-	limiter limits        // nil if it does not
+	limiter limits        // nil if the limiter does not describe itself
 	take    func(r *http.Request, denied bool) (taken, bool)
 }
 
@@ -129,7 +133,7 @@ func newPolicy(name string, limiter any, opts []PolicyOption) *policy {
 	return p
 }
 
-// price is what the request takes: nothing if it is denied anyway.
+// price returns what the request takes: nothing if it is denied anyway.
 func (p *policy) price(r *http.Request, denied bool) int {
 	if denied {
 		return 0

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// RetryAfter reads the field Retry-After of a response, RFC 9110, section 10.2.3: a number of
+// RetryAfter parses the field Retry-After of a response, RFC 9110, section 10.2.3: a number of
 // seconds, or a date. A date is taken relative to the field Date if there is one, so that the two
-// clocks need not agree, and else relative to now; one that has passed is 0. It reports false if
-// there is no such field or it is malformed. The duration is as long as the server says: cap it.
+// clocks need not agree, or else relative to now; a date in the past is 0. RetryAfter reports
+// false if there is no such field or it is malformed. The duration is as long as the server says:
+// callers should cap it.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	value := strings.Trim(h.Get("Retry-After"), " \t")
 	if value == "" {

@@ -9,23 +9,27 @@ import (
 	"time"
 )
 
-// Limiter is what a [Transport] waits for and pauses, such as *ratelimit.Limiter.
+// Limiter is what a [Transport] waits for and pauses, such as *ratelimit.Limiter. It must be safe
+// for use by several goroutines.
 type Limiter interface {
 	Wait(ctx context.Context) error
 	Pause(until time.Time)
 }
 
-// KeyedLimiter is the same for each key, such as *ratelimit.Keyed.
+// KeyedLimiter is a [Limiter] for each key, such as *ratelimit.Keyed. It must be safe for use by
+// several goroutines.
 type KeyedLimiter[K comparable] interface {
 	Wait(ctx context.Context, key K) error
 	Pause(key K, until time.Time)
 }
 
-// TransportOption is an option of [NewTransport].
+// TransportOption is an option of [NewTransport]. Options may be reused and shared by goroutines;
+// nil is not an option.
 type TransportOption func(*Transport)
 
-// Transport is an [http.RoundTripper] that keeps to limits, made by [NewTransport]. The zero value
-// is of no use. It must not be copied, and may be used by any number of goroutines.
+// Transport is an [http.RoundTripper] that keeps to limits. Create it with [NewTransport]; the
+// zero value is not usable. A Transport must not be copied. It may be used by any number of
+// goroutines.
 type Transport struct {
 	base     http.RoundTripper
 	limits   []limit
@@ -33,7 +37,7 @@ type Transport struct {
 	retries  int
 }
 
-// limit is a limiter, or what a keyed one has for the key of the request.
+// limit is a limiter, or a keyed one with the key of the request.
 type limit struct {
 	wait  func(*http.Request) error
 	pause func(*http.Request, time.Time)
@@ -41,19 +45,19 @@ type limit struct {
 
 const (
 	defaultMaxPause = 5 * time.Minute
-	drained         = 64 << 10 // of a body, to use its connection again
+	drained         = 64 << 10 // bytes of a body to read so that its connection can be reused
 )
 
-// NewTransport returns a RoundTripper that has each request wait for all limits of opts, in their
-// order, before base gets it. A wait ends with the context of the request, and is not begun if
-// the limiter sees that its deadline is too near; the request is then not made and its body is
-// closed. A nil base is [http.DefaultTransport].
+// NewTransport returns a RoundTripper that makes each request wait for all limits of opts, in
+// their order, before it passes the request to base. A wait ends with the context of the request,
+// and is not begun if the limiter sees that its deadline is too near; the request is then not
+// made and its body is closed. A nil base is [http.DefaultTransport].
 //
-// When a response has status 429 or 503 and a field Retry-After, all limits are paused for that
-// long, but for no longer than [MaxPause] says, so that other requests through them wait as well.
-// The response is returned as it is, unless [Retries] are allowed.
+// If a response has status 429 or 503 and a field Retry-After, all limits are paused for that
+// long, but at most for [MaxPause], so that other requests through them wait as well. The
+// response is returned as it is, unless [Retries] are allowed.
 //
-// It panics without a limit.
+// NewTransport panics if there is no limit.
 func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 	if base == nil {
 		base = http.DefaultTransport
@@ -68,7 +72,7 @@ func NewTransport(base http.RoundTripper, opts ...TransportOption) *Transport {
 	return t
 }
 
-// Through adds a limit for all requests together. A nil limiter panics.
+// Through adds a limit for all requests together. It panics if the limiter is nil.
 func Through(limiter Limiter) TransportOption {
 	if limiter == nil {
 		panic("ratehttp: Through: nil limiter")
@@ -81,8 +85,8 @@ func Through(limiter Limiter) TransportOption {
 	}
 }
 
-// ThroughPerHost adds a limit for the requests to each host by itself: the host and port of the
-// URL, in lower case. A nil limiter panics.
+// ThroughPerHost adds a limit for the requests to each host separately. The key is the host and
+// port of the URL, in lower case. It panics if the limiter is nil.
 func ThroughPerHost(limiter KeyedLimiter[string]) TransportOption {
 	if limiter == nil {
 		panic("ratehttp: ThroughPerHost: nil limiter")
@@ -106,12 +110,12 @@ func MaxPause(d time.Duration) TransportOption {
 	return func(t *Transport) { t.maxPause = d }
 }
 
-// Retries has a request that was refused with Retry-After made again, up to n times, after the
-// pause; the default is 0. With 429 the server has not done what was asked, so any method is
-// repeated, with 503 only GET, HEAD, OPTIONS and TRACE. It is not repeated if it has a body and
+// Retries repeats a request that was refused with Retry-After up to n times, after the pause. The
+// default is 0. After a 429 the server has not done what was asked, so any method is repeated;
+// after a 503 only GET, HEAD, OPTIONS and TRACE. A request is not repeated if it has a body and
 // no GetBody, if the deadline of its context comes before the end of the pause, or if the server
-// asks for more than [MaxPause]: then the response is returned, and what follows is for the
-// caller to say. A negative n panics.
+// asks for more than [MaxPause]. Then the response is returned, and the caller decides what to
+// do. Retries panics if n is negative.
 func Retries(n int) TransportOption {
 	if n < 0 {
 		panic(fmt.Sprintf("ratehttp: Retries(%d): want at least 0", n))
@@ -119,14 +123,14 @@ func Retries(n int) TransportOption {
 	return func(t *Transport) { t.retries = n }
 }
 
-// RoundTrip makes the request, as [http.RoundTripper] says, after it has waited for the limits.
+// RoundTrip waits for the limits and then makes the request, as [http.RoundTripper] says.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	attempt := r
 	for made := 0; ; made++ {
 		for _, l := range t.limits {
 			if err := l.wait(r); err != nil {
 				if attempt.Body != nil {
-					_ = attempt.Body.Close() // as a RoundTripper has to; the error is that of the wait
+					_ = attempt.Body.Close() // required of a RoundTripper; the error of the wait counts
 				}
 				return nil, err
 			}
@@ -150,7 +154,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if attempt, err = again(r); err != nil {
 			return resp, nil //nolint:nilerr // a body that cannot be had again: what the server said counts
 		}
-		_, _ = io.CopyN(io.Discard, resp.Body, drained) // what is left costs the connection, no more
+		_, _ = io.CopyN(io.Discard, resp.Body, drained) // if more is left, only the connection is lost
 		_ = resp.Body.Close()
 	}
 }
@@ -170,7 +174,7 @@ func repeatable(r *http.Request, status int, at time.Time) bool {
 	return status == http.StatusTooManyRequests
 }
 
-// again returns the request with a body of its own.
+// again returns a copy of the request with a new body.
 func again(r *http.Request) (*http.Request, error) {
 	next := r.Clone(r.Context())
 	if r.GetBody == nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/millstream-go/millstream/ratelimit"
 )
 
-// ParseLimit reads a limit as people write it, and makes a ratelimit.Limiter of it:
+// ParseLimit parses the description of a limit, and makes a ratelimit.Limiter from
+// it:
 //
 //	100/s               100 a second, and a burst of 1
 //	100/s burst 20      a burst of 20
@@ -19,7 +20,7 @@ import (
 //	1/250ms             one each 250 ms; any duration of package time
 //	100/s wait 2s       requests wait for up to 2 s
 //
-// The text is the name of the limit.
+// The text becomes the name of the limit.
 func ParseLimit(text string) (Limit, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -55,10 +56,10 @@ func ParseLimit(text string) (Limit, error) {
 	return limit, nil
 }
 
-// ParseTraffic reads traffic as people write it:
+// ParseTraffic parses the description of traffic:
 //
 //	50 every 1s              50 at once, every second
-//	80/s                     one after the other, at equal distances
+//	80/s                     one after the other, evenly spaced
 //	poisson 80/s             on average; poisson 80/s seed 7 draws another one
 //	80/s from 2s to 5s       in this time only
 //	30/s + 50 every 10s      both
@@ -98,7 +99,7 @@ func parsePart(words []string) (iter.Seq[Arrival], error) {
 	return Between(from, to, traffic), nil
 }
 
-// parsePattern reads the first words, and returns the others.
+// parsePattern parses the first words, and returns the others.
 func parsePattern(words []string) (iter.Seq[Arrival], []string, error) {
 	switch {
 	case len(words) == 0:
@@ -138,7 +139,7 @@ func parsePattern(words []string) (iter.Seq[Arrival], []string, error) {
 	return Steady(perSecond), words[1:], nil
 }
 
-// parseRate reads 100/s, as a number a second.
+// parseRate parses a rate such as 100/s, and returns the number per second.
 func parseRate(text string) (float64, error) {
 	count, unit, ok := strings.Cut(text, "/")
 	n, err := strconv.ParseFloat(count, 64)

@@ -8,39 +8,44 @@ import (
 	"github.com/millstream-go/millstream/ratelimit"
 )
 
-// Limiter is what can be simulated: *ratelimit.Limiter, and others with this method.
+// Limiter is a limiter that can be simulated: *ratelimit.Limiter, and others with this method.
+// [Run] calls it from a single goroutine.
 type Limiter interface {
 	AllowN(t time.Time, n int) bool
 }
 
-// reserver is a limiter in whose line requests can wait.
+// reserver is a limiter that requests can wait for.
 type reserver interface {
 	ReserveN(t time.Time, n int) *ratelimit.Reservation
 }
 
-// Limit is one limit of a simulation.
+// Limit is one limit of a simulation. It is a plain value, but copies share the Limiter. The zero
+// value has no Limiter, and [Run] panics on it.
 type Limit struct {
 	Name    string
 	Limiter Limiter
-	// Patience is how long a request waits at most. With 0, it is admitted at once or denied. Any
-	// other needs a Limiter with the method ReserveN of *ratelimit.Limiter.
+	// Patience is how long a request waits at most. If it is 0, a request is admitted at once or
+	// denied. Any other value needs a Limiter with the method ReserveN of *ratelimit.Limiter.
 	Patience time.Duration
 }
 
-// Arrival is a request, or some at once that are admitted or denied together.
+// Arrival is a request, or several at once that are admitted or denied together. It is a plain
+// value. The zero value is invalid, since N must be at least 1.
 type Arrival struct {
 	At time.Duration // since the start
 	N  int           // tokens that it takes
 }
 
-// Report is what limits have done to traffic. It is a value for one goroutine at a time.
+// Report is what limits have done to traffic. It may be used by one goroutine at a time. It may be
+// copied, but copies share their slices. The zero value is empty.
 type Report struct {
 	For      time.Duration
 	Arrivals []Arrival
 	Runs     []Outcomes // one for each limit
 }
 
-// Outcomes is what one limit has done.
+// Outcomes is what one limit has done. Like a [Report], it may be used by one goroutine at a time,
+// and copies share Fates. The zero value is empty.
 type Outcomes struct {
 	Limit   Limit
 	Fates   []Fate // one for each arrival
@@ -48,22 +53,23 @@ type Outcomes struct {
 	MaxWait time.Duration
 }
 
-// Fate is what became of an arrival.
+// Fate is what became of an arrival. It is a plain value. The zero value is a denial.
 type Fate struct {
 	Admitted bool
 	Wait     time.Duration // until it was admitted
 }
 
-// Count is a number of tokens, and what became of them.
+// Count is a number of tokens, and what became of them. It is a plain value. The zero value is
+// empty.
 type Count struct{ Offered, Admitted, Denied int }
 
-// Run lets the traffic that arrives before d into each of the limits, of which none knows of the
-// others. Limiters should be new: times start when Run is called, and what they have granted before
-// counts. A request that comes in the very nanosecond in which its token does may be on either side.
+// Run applies each of the limits separately to the traffic that arrives before d. Limiters should
+// be new: time starts when Run is called, and what they have granted before counts. A request that
+// arrives in the very nanosecond in which its token does may be admitted or denied.
 //
-// It panics if d is not positive; without a limit; if a limiter is nil or cannot be waited for,
-// though it should; and if the traffic goes back in time, or has an N below 1. Traffic that never
-// gets to d does not end.
+// Run panics if d is not positive, if there is no limit, if a limiter is nil or has a Patience but
+// cannot be waited for, and if the traffic is nil, goes back in time, or has an N below 1. Run does
+// not return if endless traffic never reaches d.
 func Run(d time.Duration, traffic iter.Seq[Arrival], limits ...Limit) Report {
 	switch {
 	case d <= 0:
@@ -117,7 +123,7 @@ func simulate(limit Limit, arrivals []Arrival) Outcomes {
 	return out
 }
 
-// wait is what Wait with a deadline does: it takes nothing if that is too near.
+// wait does what Wait with a deadline does: it takes nothing if the deadline is too near.
 func wait(line reserver, at time.Time, n int, patience time.Duration) Fate {
 	r := line.ReserveN(at, n)
 	if !r.OK() {
@@ -140,14 +146,14 @@ func (c *Count) add(n int, admitted bool) {
 	}
 }
 
-// slice is what happened in a part of the time.
+// slice is what happened in one part of the time.
 type slice struct {
-	Count           // of what arrived in it
-	granted int     // tokens that were granted in it, some to earlier arrivals
-	waits   []int64 // of those arrivals that were admitted, in nanoseconds
+	Count           // of the arrivals in this part
+	granted int     // tokens granted in this part, some to earlier arrivals
+	waits   []int64 // of the admitted arrivals, in nanoseconds
 }
 
-// slicesOf cuts the time into parts of one step; the last may be shorter.
+// slicesOf divides the time into parts of one step; the last may be shorter.
 func (r Report) slicesOf(run Outcomes, step time.Duration) []slice {
 	out := make([]slice, int((r.For+step-1)/step))
 	for i, a := range r.Arrivals {

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Measures of the picture, in its own units.
+// Dimensions of the picture, in its own units.
 const (
 	pictureWidth = 960
 	marginLeft   = 64
 	marginRight  = 24
 	marginTop    = 64
-	laneHeight   = 150 // of the highest bars of a limit, to both sides
+	laneHeight   = 150 // of the highest bars of a limit, in both directions
 	laneGap      = 56
 	columns      = 150 // at most
 )
 
-// WriteSVG writes the timeline of all limits, one below the other: upwards what was granted, at
-// the time when it was, downwards what was denied, and as an outline what arrived. It returns the
-// first error of w.
+// WriteSVG writes the timeline of all limits, one below the other. Bars upwards are what was
+// granted, at the time when it was granted; bars downwards are what was denied; an outline shows
+// what arrived. WriteSVG returns the first error of w.
 func (r Report) WriteSVG(w io.Writer) error {
 	step := roundStep(r.For, columns)
 	lanes := make([]lane, len(r.Runs))
-	most, sum := 1, 0 // in a lane, to both sides: all have the same scale
+	most, sum := 1, 0 // of the lanes, in both directions: all have the same scale
 	for i, run := range r.Runs {
 		lanes[i] = newLane(r.slicesOf(run, step))
 		most = max(most, lanes[i].height())
@@ -70,7 +70,7 @@ func legend(out *strings.Builder, step time.Duration) {
 		pictureWidth-marginRight, brief(step))
 }
 
-// lane is what happened to one limit, and the largest columns to both sides.
+// lane is what happened to one limit, with the largest columns in both directions.
 type lane struct {
 	parts    []slice
 	up, down int
@@ -86,7 +86,7 @@ func newLane(parts []slice) lane {
 
 func (l lane) height() int { return l.up + l.down }
 
-// draw draws one limit, with so many units of the picture for a token.
+// draw draws one limit; unit is the height of one token.
 func (r Report) draw(out *strings.Builder, run Outcomes, l lane, top, unit float64, step time.Duration) {
 	zero := top + float64(l.up)*unit
 	fmt.Fprintf(out, `<text class="name" x="%d" y="%.2f">%s</text><text x="%d" y="%.2f" text-anchor="end">%s</text>`+"\n",
@@ -118,7 +118,7 @@ func (r Report) draw(out *strings.Builder, run Outcomes, l lane, top, unit float
 	}
 }
 
-// grid draws the ticks of the time.
+// grid draws the ticks of the time axis.
 func (r Report) grid(out *strings.Builder, top, bottom float64) {
 	step := roundStep(r.For, 10)
 	for at := time.Duration(0); at <= r.For; at += step {
@@ -130,6 +130,6 @@ func (r Report) grid(out *strings.Builder, top, bottom float64) {
 
 func escape(text string) string {
 	var out strings.Builder
-	_ = xml.EscapeText(&out, []byte(text)) // to a strings.Builder
+	_ = xml.EscapeText(&out, []byte(text)) // a strings.Builder returns no error
 	return out.String()
 }

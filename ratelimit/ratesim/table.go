@@ -15,7 +15,7 @@ const (
 )
 
 // String returns a table for each limit: what arrived in each part of the time, and what became of
-// it. A bar shows what was admitted, and its lighter end what was denied.
+// it. A bar shows what was admitted, its lighter end what was denied.
 func (r Report) String() string {
 	step := roundStep(r.For, rowsOfTable)
 	most := 1
@@ -55,7 +55,7 @@ func (r Report) String() string {
 	return out.String()
 }
 
-// summary says in one line what the limit has done.
+// summary returns in one line what the limit has done.
 func (o Outcomes) summary() string {
 	text := fmt.Sprintf("%d of %d admitted", o.Tokens.Admitted, o.Tokens.Offered)
 	if o.Tokens.Offered > 0 {
@@ -68,7 +68,7 @@ func (o Outcomes) summary() string {
 	return text
 }
 
-// roundStep returns the smallest round duration of which at most n are in d.
+// roundStep returns the smallest round duration of which at most n fit into d.
 func roundStep(d time.Duration, n int) time.Duration {
 	const second, day = int64(time.Second), int64(24 * time.Hour)
 	least := (int64(d) + int64(n) - 1) / int64(n)
@@ -97,7 +97,7 @@ func (s slice) quantiles() (p50, highest time.Duration) {
 	return rounded(time.Duration(s.waits[len(s.waits)/2])), rounded(time.Duration(s.waits[len(s.waits)-1]))
 }
 
-// rounded leaves three digits or so.
+// rounded keeps about three digits.
 func rounded(d time.Duration) time.Duration {
 	for unit := time.Second; unit > 1; unit /= 10 {
 		if d >= 100*unit {
@@ -107,7 +107,7 @@ func rounded(d time.Duration) time.Duration {
 	return d
 }
 
-// brief writes 3d for 72h0m0s and 2m for 2m0s.
+// brief formats 72h0m0s as 3d and 2m0s as 2m.
 func brief(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d > 0 && d%day == 0 {
@@ -129,7 +129,7 @@ func bar(c Count, most int) string {
 	return strings.Repeat("█", full) + strings.Repeat("░", max(length(c.Offered)-full, 0))
 }
 
-// thousands writes 12345 as 12,345.
+// thousands formats 12345 as 12,345.
 func thousands(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {

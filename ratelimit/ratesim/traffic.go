@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Bursts is traffic of n requests at the same instant, at the start and again and again. It panics
-// unless n and every are positive.
+// Bursts returns traffic of n requests at the same instant, at the start and after each interval.
+// It panics unless n and every are positive.
 func Bursts(n int, every time.Duration) iter.Seq[Arrival] {
 	if n < 1 || every <= 0 {
 		panic(fmt.Sprintf("ratesim: Bursts(%d, %v): want more than 0", n, every))
@@ -25,12 +25,12 @@ func Bursts(n int, every time.Duration) iter.Seq[Arrival] {
 	}
 }
 
-// Steady is traffic with so many requests a second, at equal distances. It panics unless the rate is
-// positive and at most 1e9.
+// Steady returns traffic of perSecond requests a second, evenly spaced. It panics unless the rate
+// is positive and at most 1e9.
 func Steady(perSecond float64) iter.Seq[Arrival] {
 	checkRate("Steady", perSecond)
 	return func(yield func(Arrival) bool) {
-		for i := 0; ; i++ { // from the start, since distances that are added up drift
+		for i := 0; ; i++ { // computed from the start, since adding up intervals drifts
 			at := float64(i) / perSecond * float64(time.Second)
 			if at > math.MaxInt64/2 || !yield(Arrival{At: time.Duration(at), N: 1}) {
 				return
@@ -39,9 +39,8 @@ func Steady(perSecond float64) iter.Seq[Arrival] {
 	}
 }
 
-// Poisson is traffic of many who know nothing of each other, with so many requests a second on
-// average. The same seed gives the same traffic. It panics unless the rate is positive and at most
-// 1e9.
+// Poisson returns the traffic of many independent clients, perSecond requests a second on average.
+// The same seed gives the same traffic. It panics unless the rate is positive and at most 1e9.
 func Poisson(perSecond float64, seed uint64) iter.Seq[Arrival] {
 	checkRate("Poisson", perSecond)
 	return func(yield func(Arrival) bool) {
@@ -62,7 +61,7 @@ func checkRate(who string, perSecond float64) {
 	}
 }
 
-// Between is the traffic as it is from one time to another, and none outside.
+// Between returns the traffic moved to start at from, and cut off at to.
 func Between(from, to time.Duration, traffic iter.Seq[Arrival]) iter.Seq[Arrival] {
 	return func(yield func(Arrival) bool) {
 		for a := range traffic {
@@ -74,7 +73,7 @@ func Between(from, to time.Duration, traffic iter.Seq[Arrival]) iter.Seq[Arrival
 	}
 }
 
-// Together is several kinds of traffic at once, in the order of time.
+// Together returns all the traffic merged, in the order of time.
 func Together(traffic ...iter.Seq[Arrival]) iter.Seq[Arrival] {
 	return func(yield func(Arrival) bool) {
 		type source struct {
