@@ -208,6 +208,7 @@ func (c *call[U]) judged(err error) (wanted bool) {
 	fate := c.judge(&failed, err)
 	returned = true
 	c.seg.mark = 0 // the time it took is not part of the next call
+	c.seg.silent = fate == engine.Skips || fate == engine.Buried
 	switch fate {
 	case engine.Skips:
 		c.seg.probe.Note(engine.Counts{Skipped: 1})
@@ -234,7 +235,7 @@ func (c *call[U]) fail(err error) bool {
 // failed resolves the input of a call that did not return. It does so while the call
 // unwinds, since after a Goexit nothing after the call will run.
 func (c *call[U]) failed(recovered any) (wanted bool) {
-	c.seg.unwinding = true
+	c.seg.unwinding, c.seg.silent = true, false
 	err := engine.Caught(recovered)
 	if c.waiting {
 		return c.refused(err)

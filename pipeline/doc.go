@@ -68,7 +68,8 @@
 // unchanged once everything has settled. A function that calls runtime.Goexit on the caller's
 // goroutine, in a stage fused with the terminal, ends that goroutine, as in any loop. In a
 // stage fused with a source, or after a FlatMap without workers, Goexit also ends the
-// sequence being read: the rest of the sequence is lost.
+// sequence being read: the rest of the sequence is lost. If [OnError] drops the input, the
+// source then fails with ErrGoexit, so that the loss does not go unseen.
 //
 // # Cancellation and draining
 //

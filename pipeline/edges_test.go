@@ -203,6 +203,25 @@ func TestGoexitBehindAFlatMapIsToldOnce(t *testing.T) {
 	}, outcomes(f.Results(t.Context())))
 }
 
+// "If OnError drops the input, the source then fails with ErrGoexit": else the rest of the source
+// would be missing, and the run a success.
+func TestGoexitOfAnInputThatIsDroppedIsNoSuccess(t *testing.T) {
+	pipelinetest.NoLeak(t)
+	for name, policy := range map[string]pipeline.ErrorPolicy{
+		"skip": pipeline.Skip, "dead letter": pipeline.DeadLetter(func(pipeline.Letter) {}),
+	} {
+		f := pipeline.Map(pipeline.Map(pipeline.From(upTo(10)), leaveAt(5), pipeline.OnError(policy)), same, pipeline.Workers(1))
+		got, err := f.Collect(t.Context())
+		var at *pipeline.StageError
+		require.ErrorAs(t, err, &at, name)
+		assert.Equal(t, pipeline.StageError{Stage: "from", Index: 6, Err: pipeline.ErrGoexit}, *at, name)
+		assert.Nil(t, got, name)
+		all := outcomes(f.Results(t.Context()))
+		require.Len(t, all, 6, name)
+		assert.Equal(t, outcome[int]{6, 0, "pipeline: stage from: input 6: function called runtime.Goexit"}, all[5], name)
+	}
+}
+
 // dirty is a sequence that panics when it is cut; so does one that forgets to look
 // at what yield says, for then the next yield panics.
 func dirty(yield func(int) bool) {

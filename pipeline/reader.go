@@ -10,7 +10,8 @@ import (
 )
 
 // FromFunc returns a flow of the values that next returns, until its error is [io.EOF]; the
-// value beside that is ignored. Any other error ends the source as a failure. next is
+// value beside that is ignored. Any other error ends the source as a failure, including one
+// that wraps io.EOF, such as that of an HTTP request whose connection was cut. next is
 // called by one goroutine at a time. Its context ends with the run, and also when the run
 // drains (see [Drain]). A value that it then returns without an error is still passed on,
 // and an error that is the context's error or cause is not a failure.
@@ -47,7 +48,7 @@ func FromFunc[T any](next func(context.Context) (T, error)) Flow[T] {
 				if !g.give(v) {
 					return nil
 				}
-			case errors.Is(err, io.EOF):
+			case err == io.EOF: //nolint:errorlint // one that wraps it is of a connection that was cut
 				return nil
 			case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
 				g.open() // it records that the run is incomplete, unless it drains

@@ -127,6 +127,9 @@ type thread struct {
 	// unwinding is true when a step has resolved an item whose function did not return, and
 	// the goroutine is unwinding out of that function or ending.
 	unwinding bool
+	// silent is true when that item was dropped by its stage's policy, so that nothing tells
+	// of the end of the goroutine. It counts while unwinding is true.
+	silent bool
 	// rest goes on with what is left in the queue that feeds the segment; nil if a source
 	// feeds it.
 	rest func()

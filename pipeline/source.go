@@ -134,7 +134,11 @@ func (s *source[T]) drive(seg *segment, emit func(*item[T]) bool) {
 	defer func() {
 		seg.probe.Switch(engine.Idle, g.now())
 		switch {
-		case returned || seg.inBody || seg.unwinding:
+		case returned || seg.inBody:
+		case seg.unwinding: // a function has called Goexit: what the source had left is lost
+			if seg.silent && g.wanted && seg.Live() {
+				g.fail(ErrGoexit)
+			}
 		case g.wanted:
 			g.fail(engine.Caught(recover()))
 		default: // it was cut off: a panic after that is ignored
