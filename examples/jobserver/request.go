@@ -150,23 +150,39 @@ func mediaType(h http.Header) string {
 	return t
 }
 
-// readBody reads the body as far as maxBody. The server's ReadTimeout bounds how long that takes.
+// readBody reads a body of at most maxBody bytes. The server's ReadTimeout bounds how long that takes.
 func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 	var body []byte
 	var err error
-	if n := r.ContentLength; n >= 0 && n <= maxBody { // the server lets no more of it through
+	switch n := r.ContentLength; {
+	case n > maxBody: // not a byte is read, so a client that expects 100 Continue gets none
+		return "", tooLarge(w)
+	case n >= 0: // the server lets no more of it through
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return "", newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("want a body of at most %d bytes", maxBody))
+	default:
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	}
 	if err != nil {
 		return "", newProblem(http.StatusBadRequest, "the body could not be read")
 	}
+	if len(body) > maxBody {
+		return "", tooLarge(w)
+	}
 	return string(body), nil
+}
+
+// linger is how long a client whose body is too large may still send, so that it gets to read the answer
+// before the connection is closed.
+const linger = 500 * time.Millisecond
+
+// tooLarge is the answer to a body that is too large. [http.MaxBytesReader] would do the same, but only if it
+// is given the server's own ResponseWriter, and ours is wrapped. Without the two lines here the answer would
+// wait for the rest of the body.
+func tooLarge(w http.ResponseWriter) error {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(linger))
+	return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("want a body of at most %d bytes", maxBody))
 }
 
 // readForm reads a form by the rules of [url.ParseQuery], but without its map of slices.
