@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		w := &responseWriter{ResponseWriter: out, request: r}
+		defer s.finish(w, r, start)
 		h := out.Header()
 		h["X-Content-Type-Options"] = noSniff
 		if r.Method != http.MethodPost { // else nobody keeps the answer, nor does a browser go there
@@ -36,13 +38,35 @@ func (s *server) guard(next http.Handler) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
-		took := time.Since(start)
-		s.metrics.request(r.Pattern, w.status, took)
-		if s.log.Enabled(r.Context(), slog.LevelDebug) {
-			s.log.Debug("request", "method", r.Method, "route", r.Pattern, "status", w.status,
-				"remote", r.RemoteAddr, "took", took)
-		}
 	})
+}
+
+// finish counts and logs a request. It is deferred, and catches the panic of a handler: package net/http would
+// only write it to its ErrorLog, which is for debugging here.
+func (s *server) finish(w *responseWriter, r *http.Request, start time.Time) {
+	bug := recover()
+	if bug == http.ErrAbortHandler { //nolint:errorlint // as package net/http compares it
+		panic(bug)
+	}
+	if bug != nil {
+		s.metrics.panics.Inc()
+		s.log.Error("handler panicked", "method", r.Method, "route", r.Pattern, "panic", bug, "stack", string(debug.Stack()))
+		if w.status == 0 {
+			newProblem(http.StatusInternalServerError, "").write(w)
+		} else { // the client must not take half an answer for a whole one
+			defer panic(http.ErrAbortHandler)
+		}
+	}
+	took := time.Since(start)
+	s.metrics.request(r.Pattern, w.status, took)
+	if !s.log.Enabled(r.Context(), slog.LevelDebug) {
+		return
+	}
+	args := []any{"method", r.Method, "route", r.Pattern, "status", w.status, "remote", r.RemoteAddr, "took", took}
+	if job, ok := strings.CutPrefix(w.Header().Get("Location"), "/work/"); ok { // the one that it added
+		args = append(args, "job", job)
+	}
+	s.log.Debug("request", args...)
 }
 
 // Fields of each answer, as slices, which no answer changes.
