@@ -47,6 +47,26 @@ func TestDrainFinishesWhatWasTaken(t *testing.T) {
 	}, "-max_workers", "1")
 }
 
+func TestARequestThatComesAgainIsAnsweredWhileDraining(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		const body = "name=a&delay=2s"
+		post(t, s, body, header("Idempotency-Key", "k"))
+		drained := make(chan error)
+		go func() {
+			_, err := s.drain(t.Context())
+			drained <- err
+		}()
+		synctest.Wait()
+		w := call(t, s, http.MethodPost, "/work?wait=5s", body, header("Idempotency-Key", "k"))
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, "slept 2s", decode[jobView](t, w).Result)
+		w = call(t, s, http.MethodPost, "/work", body, header("Idempotency-Key", "new"))
+		assertProblem(t, w, http.StatusServiceUnavailable)
+		assert.NotEmpty(t, w.Header().Get("Retry-After"))
+		require.NoError(t, <-drained)
+	})
+}
+
 func TestDrainReportsWhatWasLeft(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		for range 4 {
