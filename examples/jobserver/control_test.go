@@ -46,6 +46,7 @@ type snapshotJSON struct {
 	}
 	Workers  []workerView
 	Draining bool
+	Started  time.Time
 }
 
 func TestHaltNowCancelsTheJobInHand(t *testing.T) {
