@@ -90,6 +90,7 @@ func (s *server) routes() http.Handler {
 	handle("GET /healthz", s.getHealth)
 	handle("GET /readyz", s.getReady)
 	handle("GET /debug/vars", s.admin(s.getVars))
+	handle("GET /debug/pprof", s.admin(profileIndex)) // else ServeMux redirects it
 	handle("GET /debug/pprof/{$}", s.admin(profileIndex))
 	handle("GET /debug/pprof/{name}", s.admin(profile))
 	for path, file := range pageFiles {

@@ -51,7 +51,9 @@ func TestJSONAndFormAreTheSame(t *testing.T) {
 		form := post(t, s, "name=a&delay=1.5s&kind=hash")
 		text := post(t, s, `{"name":"a","delay":"1.5s","kind":"hash"}`, header("Content-Type", jsonType))
 		number := post(t, s, `{"name":"a","delay":1.5,"kind":"hash"}`, header("Content-Type", "application/json; charset=UTF-8"))
-		for _, v := range []jobView{form, text, number} {
+		exponent := post(t, s, `{"name":"a","delay":1.5e0,"kind":"hash"}`, header("Content-Type", jsonType))
+		seconds := post(t, s, "name=a&delay=1.5&kind=hash", header("Content-Encoding", "Identity"))
+		for _, v := range []jobView{form, text, number, exponent, seconds} {
 			assert.Equal(t, "a", v.Name)
 			assert.Equal(t, kindHash, v.Kind)
 			assert.InDelta(t, 1.5, v.Delay, 0)
