@@ -21,7 +21,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		w := &responseWriter{ResponseWriter: out, request: r}
-		defer s.finish(w, r, start)
+		defer func() { s.finish(w, r, start, recover()) }()
 		h := out.Header()
 		h["X-Content-Type-Options"] = noSniff
 		if r.Method != http.MethodPost { // else nobody keeps the answer, nor does a browser go there
@@ -29,7 +29,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 			h["Cache-Control"] = noStore
 		}
 		switch {
-		case !s.knowsHost(r.Host):
+		case !s.knowsHost(r.Host) && !isProbe(r.URL.Path):
 			newProblem(http.StatusMisdirectedRequest, "this server is not called so; see -hosts").write(w)
 		case !isClean(r.URL.Path):
 			newProblem(http.StatusNotFound, "").write(w)
@@ -41,10 +41,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// finish counts and logs a request. It is deferred, and catches the panic of a handler: package net/http would
-// only write it to its ErrorLog, which is for debugging here.
-func (s *server) finish(w *responseWriter, r *http.Request, start time.Time) {
-	bug := recover()
+// finish counts and logs a request. If its handler has panicked, bug is what with: package net/http would only
+// write that to its ErrorLog, which is for debugging here.
+func (s *server) finish(w *responseWriter, r *http.Request, start time.Time, bug any) {
 	if bug == http.ErrAbortHandler { //nolint:errorlint // as package net/http compares it
 		panic(bug)
 	}
@@ -82,12 +81,15 @@ func isClean(p string) bool {
 	return strings.HasPrefix(p, "/") && (p == c || p == c+"/" && c != "/")
 }
 
-// knowsHost reports whether the server is called by that name. One on loopback is not called by
-// others: else a site could give its name this address, and its pages would be of our origin.
+// isProbe reports whether a path is for what watches the server, which may call it by any name, or by none in HTTP/1.0.
+func isProbe(p string) bool { return p == "/healthz" || p == "/readyz" }
+
+// knowsHost reports whether the server is called by that name. One on loopback, and one that was told its names,
+// is not called by others: else a site could give its name this address, and its pages would be of our origin.
 func (s *server) knowsHost(hostport string) bool {
 	host := hostOf(hostport)
-	return isLocalName(host) || slices.Contains(s.opts.hosts, host) ||
-		strings.EqualFold(host, s.opts.addr) || !isLocalName(s.opts.addr)
+	return isLocalName(host) || slices.Contains(s.opts.hosts, host) || strings.EqualFold(host, s.opts.addr) ||
+		len(s.opts.hosts) == 0 && !isLocalName(s.opts.addr)
 }
 
 func hostOf(hostport string) string {
