@@ -210,6 +210,7 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect them
 	w.WriteHeader(http.StatusOK)
 	control := http.NewResponseController(w)
+	_ = control.Flush() // it reads the body, if there is one, for which there is a deadline still
 	_ = control.SetReadDeadline(time.Time{})
 	send := func(message []byte) bool {
 		_ = control.SetWriteDeadline(time.Now().Add(slowest))

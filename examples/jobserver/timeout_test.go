@@ -84,6 +84,28 @@ func TestASlowClientIsCutOff(t *testing.T) {
 	})
 }
 
+// These two extend the server's timeouts, but not for a body that they do not want.
+func TestABodyThatNeverComesHoldsNothing(t *testing.T) {
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		ask := func(request, rest string) time.Duration {
+			conn := dial()
+			defer conn.Close()
+			begin := time.Now()
+			_, err := io.WriteString(conn, request+" HTTP/1.1\r\nHost: localhost\r\n"+rest)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(begin.Add(time.Hour)))
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			require.NoError(t, err, request)
+			assert.Contains(t, line, "HTTP/1.1 20", request)
+			return time.Since(begin)
+		}
+		const body = "name=a&delay=10s"
+		ask("POST /work", "Content-Type: "+formType+"\r\nContent-Length: 16\r\n\r\n"+body)
+		assert.LessOrEqual(t, ask("GET /work/1?wait=1s", "Content-Length: 9\r\n\r\n"), time.Second+readTimeout)
+		assert.LessOrEqual(t, ask("GET /events", "Content-Length: 9\r\n\r\n"), readTimeout)
+	})
+}
+
 func TestABodyThatIsTooLargeIsAnsweredAtOnce(t *testing.T) {
 	const head = "POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\n"
 	served(t, func(t *testing.T, dial func() net.Conn) {

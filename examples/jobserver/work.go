@@ -87,13 +87,15 @@ func await(ctx context.Context, rec *record, d time.Duration) {
 	}
 }
 
-// stay lets the answer to a request, which has been read, take as long as d. Else the server's
-// WriteTimeout would cut it, and its ReadTimeout would end the request's context. A ResponseWriter
-// that has no deadlines, of a test, needs none.
+// stay lets the answer to a request take as long as d. Else the server's WriteTimeout would cut it, and
+// its ReadTimeout would end the request's context. There has to be an end to reading as well: a body
+// that nobody asked for is read before the answer. A ResponseWriter that has no deadlines, of a test,
+// needs none.
 func stay(w http.ResponseWriter, d time.Duration) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})
-	_ = control.SetWriteDeadline(time.Now().Add(d + writeTimeout))
+	end := time.Now().Add(d)
+	_ = control.SetReadDeadline(end.Add(readTimeout))
+	_ = control.SetWriteDeadline(end.Add(writeTimeout))
 }
 
 // find returns the job that the path names.
