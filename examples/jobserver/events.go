@@ -82,8 +82,8 @@ func (h *hub) size() int {
 	return len(h.streams)
 }
 
-// subscribe adds a stream, unless there are too many, or a quarter of all that there may be is this client's: one
-// client cannot keep out the others. An error is a *problem.
+// subscribe adds a stream. The error is a *problem: there are too many, or the client has a quarter of the maximum
+// already, so that it cannot keep out others.
 func (h *hub) subscribe(client netip.Prefix) (*stream, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -210,7 +210,7 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect them
 	w.WriteHeader(http.StatusOK)
 	control := http.NewResponseController(w)
-	_ = control.Flush() // it reads the body, if there is one, for which there is a deadline still
+	_ = control.Flush() // reads the body, if there is one, while the deadline still applies
 	_ = control.SetReadDeadline(time.Time{})
 	send := func(message []byte) bool {
 		_ = control.SetWriteDeadline(time.Now().Add(slowest))

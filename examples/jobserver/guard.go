@@ -41,8 +41,8 @@ func (s *server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// finish counts and logs a request. If its handler has panicked, bug is what with: package net/http would only
-// write that to its ErrorLog, which is for debugging here.
+// finish counts and logs a request. bug is the value that its handler panicked with, or nil. Package net/http
+// would only report it to the ErrorLog, which logs at debug level here.
 func (s *server) finish(w *responseWriter, r *http.Request, start time.Time, bug any) {
 	if bug == http.ErrAbortHandler { //nolint:errorlint // as package net/http compares it
 		panic(bug)
@@ -52,7 +52,7 @@ func (s *server) finish(w *responseWriter, r *http.Request, start time.Time, bug
 		s.log.Error("handler panicked", "method", r.Method, "route", r.Pattern, "panic", bug, "stack", string(debug.Stack()))
 		if w.status == 0 {
 			newProblem(http.StatusInternalServerError, "").write(w)
-		} else { // the client must not take half an answer for a whole one
+		} else { // break off the connection, so that the client does not take half an answer for a whole one
 			defer panic(http.ErrAbortHandler)
 		}
 	}
@@ -81,7 +81,7 @@ func isClean(p string) bool {
 	return strings.HasPrefix(p, "/") && (p == c || p == c+"/" && c != "/")
 }
 
-// isProbe reports whether a path is for what watches the server, which may call it by any name, or by none in HTTP/1.0.
+// isProbe reports whether a path is one of those that load balancers ask, under any Host or, in HTTP/1.0, none.
 func isProbe(p string) bool { return p == "/healthz" || p == "/readyz" }
 
 // knowsHost reports whether the server is called by that name. One on loopback, and one that was told its names,

@@ -72,8 +72,8 @@ func parseDelay(text string) (time.Duration, error) {
 	return time.ParseDuration(strconv.FormatFloat(seconds, 'f', -1, 64) + "s")
 }
 
-// maxMarks is how many combining marks a name may have in a row. Languages need fewer; many are drawn
-// over the lines above and below.
+// maxMarks is how many combining marks a name may have in a row. Languages need no more, and a long run
+// is drawn over the lines above and below.
 const maxMarks = 4
 
 // checkName refuses what is empty, too long, or not to be seen: control characters would forge lines
@@ -104,7 +104,7 @@ func checkName(name string) error {
 		marks = 0
 	}
 	if !visible {
-		return badField("name", "has nothing to be seen")
+		return badField("name", "has no visible character")
 	}
 	return nil
 }

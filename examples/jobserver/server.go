@@ -20,8 +20,8 @@ type server struct {
 	opts    options
 	log     *slog.Logger
 	started time.Time
-	// client tells clients apart, for their rates and their streams. Behind a proxy all have the address of that;
-	// give ByIP the proxy's, and it believes its X-Forwarded-For.
+	// client tells clients apart, for their rates and their streams. Behind a proxy all have the proxy's address,
+	// unless you pass that to ByIP, which then trusts the proxy's X-Forwarded-For.
 	client   func(*http.Request) (netip.Prefix, bool)
 	pool     *pool.Pool[*record, string]
 	book     *book

@@ -88,9 +88,9 @@ func await(ctx context.Context, rec *record, d time.Duration) {
 }
 
 // stay lets the answer to a request take as long as d. Else the server's WriteTimeout would cut it, and
-// its ReadTimeout would end the request's context. There has to be an end to reading as well: a body
-// that nobody asked for is read before the answer. A ResponseWriter that has no deadlines, of a test,
-// needs none.
+// its ReadTimeout would end the request's context. Reading keeps a deadline, since package net/http reads
+// a body that the handler did not want before it answers. A ResponseWriter that has no deadlines, of a
+// test, needs none.
 func stay(w http.ResponseWriter, d time.Duration) {
 	control := http.NewResponseController(w)
 	end := time.Now().Add(d)

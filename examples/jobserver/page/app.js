@@ -90,8 +90,8 @@ function make(tag, className, text) {
 // usable says whether a button is there to be pressed.
 const usable = (button) => button.isConnected && !button.disabled;
 
-// keepFocus draws a list. If the button that has the focus is gone then, the next one has it, or the one before, or the
-// section: else the keyboard would be back at the top of the page.
+// keepFocus draws a list. If the button with the focus is gone after that, the focus moves to the next button, the one
+// before, or the section. Otherwise keyboard users would start again at the top of the page.
 function keepFocus(list, section, draw) {
   const buttons = list.contains(document.activeElement) ? [...list.querySelectorAll("button")] : [];
   const at = buttons.indexOf(document.activeElement);
@@ -251,13 +251,13 @@ async function load() {
   redraw();
 }
 
-// missed loads the jobs soon. Until then more may be missed.
+// missed loads the jobs soon: more events may be missed in the meantime.
 function missed(delay = 500) {
   clearTimeout(refetch);
   refetch = setTimeout(load, delay);
 }
 
-// see takes in a snapshot. Another server counts its jobs from 1 again, so those of the one before are forgotten.
+// see takes in a snapshot. A server that was restarted numbers its jobs from 1 again, so the old ones are forgotten.
 function see(snapshot) {
   if (state && state.started !== snapshot.started) {
     jobs.clear();
