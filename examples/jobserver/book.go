@@ -64,17 +64,22 @@ func newBook(p *pool.Pool[*record, string], keys *keyring) *book {
 const minSweep = 512
 
 // submit puts t into the queue, without waiting for room. With a key that it has seen it returns the
-// record of then, and that it is a replay. An error is the pool's, or errKeyReused.
+// record of then, and that it is a replay, even if the pool takes no more jobs. A key does not outlive
+// its job: if that is forgotten, the task is a new one. An error is the pool's, or errKeyReused.
 func (b *book) submit(t task, key string) (r *record, replay bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	if key != "" {
 		if r = b.keys.find(key, now); r != nil {
-			if r.task != t {
+			switch {
+			case b.records[r.job.ID()] == nil:
+				b.keys.remove(key)
+			case r.task != t:
 				return nil, false, errKeyReused
+			default:
+				return r, true, nil
 			}
-			return r, true, nil
 		}
 	}
 	r = &record{task: t, queued: now}

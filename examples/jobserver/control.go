@@ -24,8 +24,9 @@ type workerView struct {
 	Done  uint64     `json:"done"`
 }
 
-func (s *server) workers() []workerView {
-	infos := s.pool.Workers()
+func (s *server) workers() []workerView { return s.viewsOf(s.pool.Workers()) }
+
+func (s *server) viewsOf(infos []pool.WorkerInfo) []workerView {
 	views := make([]workerView, len(infos))
 	for i, info := range infos {
 		views[i] = workerView{ID: info.ID, State: info.State.String(), Job: info.Job, Done: info.Done}
@@ -42,12 +43,20 @@ func (s *server) workers() []workerView {
 // A snapshot is the pool at one instant, but for its jobs.
 type snapshot struct {
 	Stats    pool.Stats   `json:"stats"`
-	Workers  []workerView `json:"workers"`
+	Workers  []workerView `json:"workers"` // the first of them; Stats has their number, and /workers all
 	Draining bool         `json:"draining"`
+	Started  time.Time    `json:"started"` // of the server: another one numbers its jobs anew
 }
 
+// snapshotWorkers is how many workers a snapshot has: it is sent up to four times a second.
+const snapshotWorkers = 200
+
 func (s *server) snapshot() snapshot {
-	return snapshot{Stats: s.pool.Stats(), Workers: s.workers(), Draining: s.draining.Load()}
+	infos := s.pool.Workers()
+	return snapshot{
+		Stats: s.pool.Stats(), Workers: s.viewsOf(infos[:min(snapshotWorkers, len(infos))]),
+		Draining: s.draining.Load(), Started: s.started,
+	}
 }
 
 func (s *server) getWorkers(w http.ResponseWriter, r *http.Request) error {

@@ -46,6 +46,7 @@ type snapshotJSON struct {
 	}
 	Workers  []workerView
 	Draining bool
+	Started  time.Time
 }
 
 func TestHaltNowCancelsTheJobInHand(t *testing.T) {
@@ -160,7 +161,29 @@ func TestOnLoopbackOtherNamesAreNotAnswered(t *testing.T) {
 		for _, name := range []string{"localhost", "LOCALHOST:1", "127.0.0.1", "127.1.2.3:8080", "[::1]:8080", "[::1]", "queue.lan"} {
 			assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/work", "", host(name)).Code, name)
 		}
+		for _, path := range []string{"/healthz", "/readyz"} { // of which a probe may ask by HTTP/1.0
+			assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, path, "", host("")).Code)
+		}
 	}, "-hosts", "Queue.lan, other")
+}
+
+func TestElsewhereOtherNamesAreAnsweredUnlessItWasToldItsOwn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/work", "", host("jobs.example")).Code)
+	}, "-addr", "0.0.0.0")
+	bubble(t, func(t *testing.T, s *server) {
+		assertProblem(t, call(t, s, http.MethodGet, "/work", "", host("jobs.example")), http.StatusMisdirectedRequest)
+		for _, name := range []string{"queue.lan:8080", "0.0.0.0:8080", "localhost"} {
+			assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/work", "", host(name)).Code, name)
+		}
+	}, "-addr", "0.0.0.0", "-hosts", "queue.lan")
+}
+
+func TestAnAddressMayStandInBrackets(t *testing.T) {
+	opts, err := parseArgs([]string{"-addr", "[::1]", "-port", "80"})
+	require.NoError(t, err)
+	assert.Equal(t, "[::1]:80", opts.address())
+	assert.True(t, isLocalName(opts.addr))
 }
 
 func TestMetrics(t *testing.T) {
@@ -233,6 +256,9 @@ func TestAFullQueueIsLoggedOnceASecond(t *testing.T) {
 func TestProfiles(t *testing.T) {
 	s := newTestServer(t)
 	assert.Contains(t, call(t, s, http.MethodGet, "/debug/pprof/goroutine?debug=1", "").Body.String(), "goroutine profile")
+	for _, path := range []string{"/debug/pprof", "/debug/pprof/"} {
+		assert.Contains(t, call(t, s, http.MethodGet, path, "").Body.String(), `"goroutine"`)
+	}
 	for _, path := range []string{"cmdline", "symbol", "nothing"} {
 		assertProblem(t, call(t, s, http.MethodGet, "/debug/pprof/"+path, ""), http.StatusNotFound)
 	}

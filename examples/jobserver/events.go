@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -38,8 +39,9 @@ type hub struct {
 	once    sync.Once
 }
 
-// A stream is one client.
+// A stream is one connection of a client.
 type stream struct {
+	client netip.Prefix
 	events chan []byte
 	lost   int // since the last one that there was room for; the hub's lock guards it
 }
@@ -80,16 +82,26 @@ func (h *hub) size() int {
 	return len(h.streams)
 }
 
-// subscribe adds a client, unless there are too many.
-func (h *hub) subscribe() (*stream, bool) {
+// subscribe adds a stream. The error is a *problem: there are too many, or the client has a quarter of the maximum
+// already, so that it cannot keep out others.
+func (h *hub) subscribe(client netip.Prefix) (*stream, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.streams) >= h.most {
-		return nil, false
+		return nil, newProblem(http.StatusServiceUnavailable, "there are too many streams")
 	}
-	s := &stream{events: make(chan []byte, streamBuffer)}
+	own := 0
+	for s := range h.streams {
+		if s.client == client {
+			own++
+		}
+	}
+	if own >= max(1, h.most/4) {
+		return nil, newProblem(http.StatusTooManyRequests, "this client has too many streams")
+	}
+	s := &stream{client: client, events: make(chan []byte, streamBuffer)}
 	h.streams[s] = struct{}{}
-	return s, true
+	return s, nil
 }
 
 func (h *hub) unsubscribe(s *stream) {
@@ -186,10 +198,11 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	stream, ok := s.events.subscribe()
-	if !ok {
+	client, _ := s.client(r)
+	stream, err := s.events.subscribe(client)
+	if err != nil {
 		w.Header().Set("Retry-After", "10")
-		return newProblem(http.StatusServiceUnavailable, "there are too many streams")
+		return err
 	}
 	defer s.events.unsubscribe(stream)
 
@@ -197,6 +210,7 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Accel-Buffering", "no") // proxies that would collect them
 	w.WriteHeader(http.StatusOK)
 	control := http.NewResponseController(w)
+	_ = control.Flush() // reads the body, if there is one, while the deadline still applies
 	_ = control.SetReadDeadline(time.Time{})
 	send := func(message []byte) bool {
 		_ = control.SetWriteDeadline(time.Now().Add(slowest))

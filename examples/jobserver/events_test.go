@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,10 +137,43 @@ func TestStreamsAreBoundedInNumber(t *testing.T) {
 	}, "-streams", "1")
 }
 
+func TestOneClientHasAQuarterOfTheStreams(t *testing.T) {
+	h := newHub(8, func() snapshot { return snapshot{} })
+	one, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	first, err := h.subscribe(one)
+	require.NoError(t, err)
+	_, err = h.subscribe(one)
+	require.NoError(t, err)
+	_, err = h.subscribe(one)
+	p, ok := errors.AsType[*problem](err)
+	require.True(t, ok)
+	assert.Equal(t, http.StatusTooManyRequests, p.Status)
+	_, err = h.subscribe(other)
+	require.NoError(t, err)
+	h.unsubscribe(first)
+	_, err = h.subscribe(one)
+	require.NoError(t, err)
+}
+
+func TestASnapshotNamesTheServerAndTheFirstWorkers(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		started := s.started
+		time.Sleep(time.Hour)
+		all := follow(t, s)()
+		var snap snapshotJSON
+		require.NoError(t, json.Unmarshal([]byte(all[0].data), &snap))
+		assert.Equal(t, started, snap.Started)
+		assert.Len(t, snap.Workers, snapshotWorkers)
+		assert.Equal(t, snapshotWorkers+1, snap.Stats.Workers)
+		w := call(t, s, http.MethodGet, "/workers", "")
+		assert.Len(t, decode[snapshotJSON](t, w).Workers, snapshotWorkers+1, "the list has all")
+	}, "-max_workers", strconv.Itoa(snapshotWorkers+1))
+}
+
 func TestASlowClientMissesEventsAndIsToldSo(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		h := newHub(2, func() snapshot { return snapshot{} })
-		slow, _ := h.subscribe()
+		slow, _ := h.subscribe(netip.Prefix{})
 		for i := range streamBuffer + 44 {
 			h.mu.Lock()
 			h.sendLocked(encode("pool", i))

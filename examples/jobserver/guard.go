@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		w := &responseWriter{ResponseWriter: out, request: r}
+		defer func() { s.finish(w, r, start, recover()) }()
 		h := out.Header()
 		h["X-Content-Type-Options"] = noSniff
 		if r.Method != http.MethodPost { // else nobody keeps the answer, nor does a browser go there
@@ -27,7 +29,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 			h["Cache-Control"] = noStore
 		}
 		switch {
-		case !s.knowsHost(r.Host):
+		case !s.knowsHost(r.Host) && !isProbe(r.URL.Path):
 			newProblem(http.StatusMisdirectedRequest, "this server is not called so; see -hosts").write(w)
 		case !isClean(r.URL.Path):
 			newProblem(http.StatusNotFound, "").write(w)
@@ -36,13 +38,34 @@ func (s *server) guard(next http.Handler) http.Handler {
 		default:
 			next.ServeHTTP(w, r)
 		}
-		took := time.Since(start)
-		s.metrics.request(r.Pattern, w.status, took)
-		if s.log.Enabled(r.Context(), slog.LevelDebug) {
-			s.log.Debug("request", "method", r.Method, "route", r.Pattern, "status", w.status,
-				"remote", r.RemoteAddr, "took", took)
-		}
 	})
+}
+
+// finish counts and logs a request. bug is the value that its handler panicked with, or nil. Package net/http
+// would only report it to the ErrorLog, which logs at debug level here.
+func (s *server) finish(w *responseWriter, r *http.Request, start time.Time, bug any) {
+	if bug == http.ErrAbortHandler { //nolint:errorlint // as package net/http compares it
+		panic(bug)
+	}
+	if bug != nil {
+		s.metrics.panics.Inc()
+		s.log.Error("handler panicked", "method", r.Method, "route", r.Pattern, "panic", bug, "stack", string(debug.Stack()))
+		if w.status == 0 {
+			newProblem(http.StatusInternalServerError, "").write(w)
+		} else { // break off the connection, so that the client does not take half an answer for a whole one
+			defer panic(http.ErrAbortHandler)
+		}
+	}
+	took := time.Since(start)
+	s.metrics.request(r.Pattern, w.status, took)
+	if !s.log.Enabled(r.Context(), slog.LevelDebug) {
+		return
+	}
+	args := []any{"method", r.Method, "route", r.Pattern, "status", w.status, "remote", r.RemoteAddr, "took", took}
+	if job, ok := strings.CutPrefix(w.Header().Get("Location"), "/work/"); ok { // the one that it added
+		args = append(args, "job", job)
+	}
+	s.log.Debug("request", args...)
 }
 
 // Fields of each answer, as slices, which no answer changes.
@@ -58,12 +81,15 @@ func isClean(p string) bool {
 	return strings.HasPrefix(p, "/") && (p == c || p == c+"/" && c != "/")
 }
 
-// knowsHost reports whether the server is called by that name. One on loopback is not called by
-// others: else a site could give its name this address, and its pages would be of our origin.
+// isProbe reports whether a path is one of those that load balancers ask, under any Host or, in HTTP/1.0, none.
+func isProbe(p string) bool { return p == "/healthz" || p == "/readyz" }
+
+// knowsHost reports whether the server is called by that name. One on loopback, and one that was told its names,
+// is not called by others: else a site could give its name this address, and its pages would be of our origin.
 func (s *server) knowsHost(hostport string) bool {
 	host := hostOf(hostport)
-	return isLocalName(host) || slices.Contains(s.opts.hosts, host) ||
-		strings.EqualFold(host, s.opts.addr) || !isLocalName(s.opts.addr)
+	return isLocalName(host) || slices.Contains(s.opts.hosts, host) || strings.EqualFold(host, s.opts.addr) ||
+		len(s.opts.hosts) == 0 && !isLocalName(s.opts.addr)
 }
 
 func hostOf(hostport string) string {

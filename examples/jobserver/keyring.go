@@ -11,20 +11,21 @@ const keyLife = 10 * time.Minute
 // of keys, of which the oldest goes first. It is not safe for concurrent use; the book's lock guards it.
 type keyring struct {
 	most  int
-	byKey map[string]keyed
-	// order has the keys in the order of their coming, from head on. As all live
-	// equally long, it is the order of their end as well.
-	order []string
+	byKey map[string]*keyed
+	// order has the keys in the order of their coming, from head on, those that were removed included. As all
+	// live equally long, it is the order of their end as well.
+	order []*keyed
 	head  int
 }
 
 type keyed struct {
+	key    string
 	record *record
 	until  time.Time
 }
 
 func newKeyring(most int) *keyring {
-	return &keyring{most: most, byKey: make(map[string]keyed)}
+	return &keyring{most: most, byKey: make(map[string]*keyed)}
 }
 
 // find returns the record that key has made, or nil.
@@ -39,23 +40,29 @@ func (k *keyring) find(key string, now time.Time) *record {
 // add remembers a key that find does not know.
 func (k *keyring) add(key string, r *record, now time.Time) {
 	k.expire(now)
-	if len(k.byKey) >= k.most {
+	if len(k.order)-k.head >= k.most {
 		k.dropOldest()
 	}
-	k.byKey[key] = keyed{r, now.Add(keyLife)}
-	k.order = append(k.order, key)
+	e := &keyed{key, r, now.Add(keyLife)}
+	k.byKey[key] = e
+	k.order = append(k.order, e)
 }
+
+// remove forgets a key. Its place in the order stays taken until its time is over.
+func (k *keyring) remove(key string) { delete(k.byKey, key) }
 
 // expire forgets the keys whose time is over.
 func (k *keyring) expire(now time.Time) {
-	for k.head < len(k.order) && !now.Before(k.byKey[k.order[k.head]].until) {
+	for k.head < len(k.order) && !now.Before(k.order[k.head].until) {
 		k.dropOldest()
 	}
 }
 
 func (k *keyring) dropOldest() {
-	delete(k.byKey, k.order[k.head])
-	k.order[k.head] = ""
+	if e := k.order[k.head]; k.byKey[e.key] == e { // else it was removed, and may have come again
+		delete(k.byKey, e.key)
+	}
+	k.order[k.head] = nil
 	k.head++
 	if k.head > len(k.order)/2 { // amortized: each key is moved at most once for each that has gone
 		k.order = append(k.order[:0], k.order[k.head:]...)

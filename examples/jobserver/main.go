@@ -56,6 +56,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		complain(stderr, errors.New("for the flags, run jobserver -h"))
 		return exitUsage
 	}
+	var ledger *os.File
+	if opts.ledger != "" { // now, so that a wrong path is known before there are jobs
+		if ledger, err = os.Create(opts.ledger); err != nil {
+			complain(stderr, err)
+			return exitUsage
+		}
+		defer ledger.Close()
+	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: opts.level}))
 	listener, err := listen(ctx, opts)
 	if err != nil {
@@ -66,8 +74,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s := newServer(opts, log)
 	rep, err := serve(ctx, s, listener)
 	_, _ = fmt.Fprintln(stdout, rep)
-	if opts.ledger != "" {
-		err = errors.Join(err, s.book.writeLedger(opts.ledger))
+	if ledger != nil {
+		err = errors.Join(err, s.book.writeLedger(ledger), ledger.Close())
 	}
 	if err != nil {
 		complain(stderr, err)

@@ -28,6 +28,7 @@ type metrics struct {
 	wait     prometheus.Histogram
 	run      *prometheus.HistogramVec
 	lost     prometheus.Counter
+	panics   prometheus.Counter
 }
 
 // buckets fit jobs that take seconds, and requests that take less.
@@ -51,10 +52,13 @@ func newMetrics(s *server) *metrics {
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "jobserver_events_lost_total", Help: "Events that the histograms of jobs have missed.",
 		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "jobserver_http_panics_total", Help: "Requests whose handler has panicked.",
+		}),
 	}
 	m.addRoute(noRoute)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(m.requests, m.took, m.wait, m.run, m.lost, &poolCollector{s},
+	registry.MustRegister(m.requests, m.took, m.wait, m.run, m.lost, m.panics, &poolCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.page = promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 

@@ -20,7 +20,8 @@ and the page at / shows all of them live.
 flags:
   -addr host         address to listen on (default 127.0.0.1)
   -port n            port to listen on; 0: a free one (default 8080)
-  -hosts a,b         names that clients may call this server by, besides its address
+  -hosts a,b         names that clients may call this server by, besides -addr and localhost. On
+                     loopback, or if there are some, requests for other names are refused
   -max_workers n     jobs that run at once, 1 to 10000 (default 5)
   -max_queue_size n  jobs that may wait, 1 to 1000000 (default 100)
   -min-delay d       shortest delay of a job (default 1s)
@@ -29,12 +30,15 @@ flags:
   -keep n            jobs to remember after their end, 0 to 10000000 (default 1000)
   -keys n            idempotency keys to remember, for 10 minutes each (default 10000)
   -rate x            requests a second of one client; 0: any number (default 50)
-  -streams n         clients of /events at once (default 100)
+  -streams n         clients of /events at once; one client may be a quarter of them (default 100)
   -drain d           time for the jobs that were taken, after SIGTERM (default 30s)
-  -ledger file       at the end, write a line of JSON for each job that is remembered (see -keep)
+  -ledger file       file to write at the end: a line of JSON for each job that is remembered
+                     (see -keep)
   -admin-token t     what control routes want as "Authorization: Bearer t", at least 16
                      characters; $JOBSERVER_ADMIN_TOKEN does the same, and ps does not show it.
-                     Without one they answer on loopback only
+                     Without one they answer on loopback only. Set one behind a proxy on the same
+                     host: what it passes on comes from loopback, too, and is only recognized by
+                     fields such as X-Forwarded-For, which not every proxy adds
   -log level         debug, info, warn or error; requests are logged at debug (default info)
   -h                 this text
 
@@ -119,6 +123,9 @@ func parseArgs(args []string) (options, error) {
 		return o, fmt.Errorf("-drain %v: want 0 to 1h", o.drain)
 	case o.token != "" && len(o.token) < 16:
 		return o, errors.New("-admin-token: want at least 16 characters")
+	}
+	if n := len(o.addr); n > 2 && o.addr[0] == '[' && o.addr[n-1] == ']' { // as an IPv6 address is in a URL
+		o.addr = o.addr[1 : n-1]
 	}
 	for name := range strings.SplitSeq(hosts, ",") {
 		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {

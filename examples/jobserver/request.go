@@ -43,9 +43,8 @@ func readTask(w http.ResponseWriter, r *http.Request, shortest, longest time.Dur
 	if !f.delay.given {
 		return t, badField("delay", "is missing")
 	}
-	// ParseDuration knows neither NaN nor infinity, and refuses what overflows.
-	if t.Delay, err = time.ParseDuration(f.delay.text); err != nil {
-		return t, badField("delay", "want a duration with its unit, such as 1.5s, not "+quote(f.delay.text))
+	if t.Delay, err = parseDelay(f.delay.text); err != nil {
+		return t, badField("delay", "want a duration such as 1.5s, or a number of seconds, not "+quote(f.delay.text))
 	}
 	if t.Delay < shortest || t.Delay > longest {
 		return t, badField("delay", fmt.Sprintf("want %v to %v", shortest, longest))
@@ -59,6 +58,24 @@ func readTask(w http.ResponseWriter, r *http.Request, shortest, longest time.Dur
 	return t, nil
 }
 
+// parseDelay reads a duration with its unit, or a decimal number of seconds, as the answers have it.
+func parseDelay(text string) (time.Duration, error) {
+	// ParseDuration knows neither NaN nor infinity, and refuses what overflows.
+	d, err := time.ParseDuration(text)
+	if err == nil || strings.ContainsAny(text, "xX_") { // ParseFloat takes more than decimal numbers
+		return d, err
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, err
+	}
+	return time.ParseDuration(strconv.FormatFloat(seconds, 'f', -1, 64) + "s")
+}
+
+// maxMarks is how many combining marks a name may have in a row. Languages need no more, and a long run
+// is drawn over the lines above and below.
+const maxMarks = 4
+
 // checkName refuses what is empty, too long, or not to be seen: control characters would forge lines
 // of a log, and those that turn the direction of the text would make a name look like another one.
 func checkName(name string) error {
@@ -70,10 +87,24 @@ func checkName(name string) error {
 	case !utf8.ValidString(name):
 		return badField("name", "is not UTF-8")
 	}
+	visible, marks := false, 0
 	for _, c := range name {
-		if !unicode.IsPrint(c) && c != '\u200d' { // which joins emojis
+		switch {
+		case unicode.IsMark(c):
+			if marks++; marks > maxMarks {
+				return badField("name", fmt.Sprintf("has more than %d combining marks in a row", maxMarks))
+			}
+			continue
+		case c == '\u200d': // which joins emojis
+		case !unicode.IsPrint(c):
 			return badField("name", fmt.Sprintf("has the character %U", c))
+		default:
+			visible = visible || c != ' '
 		}
+		marks = 0
+	}
+	if !visible {
+		return badField("name", "has no visible character")
 	}
 	return nil
 }
@@ -133,7 +164,7 @@ const (
 // mediaType returns the type of a body that can be read as it is; "" if there is none, or another
 // encoding than UTF-8.
 func mediaType(h http.Header) string {
-	if e := h["Content-Encoding"]; len(e) > 0 && !slices.Equal(e, []string{"identity"}) {
+	if e := h["Content-Encoding"]; len(e) > 1 || len(e) == 1 && !strings.EqualFold(e[0], "identity") {
 		return ""
 	}
 	types := h["Content-Type"]
@@ -150,23 +181,39 @@ func mediaType(h http.Header) string {
 	return t
 }
 
-// readBody reads the body as far as maxBody. The server's ReadTimeout bounds how long that takes.
+// readBody reads a body of at most maxBody bytes. The server's ReadTimeout bounds how long that takes.
 func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 	var body []byte
 	var err error
-	if n := r.ContentLength; n >= 0 && n <= maxBody { // the server lets no more of it through
+	switch n := r.ContentLength; {
+	case n > maxBody: // not a byte is read, so a client that expects 100 Continue gets none
+		return "", tooLarge(w)
+	case n >= 0: // the server lets no more of it through
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return "", newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("want a body of at most %d bytes", maxBody))
+	default:
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	}
 	if err != nil {
 		return "", newProblem(http.StatusBadRequest, "the body could not be read")
 	}
+	if len(body) > maxBody {
+		return "", tooLarge(w)
+	}
 	return string(body), nil
+}
+
+// linger is how long a client whose body is too large may still send, so that it gets to read the answer
+// before the connection is closed.
+const linger = 500 * time.Millisecond
+
+// tooLarge is the answer to a body that is too large. [http.MaxBytesReader] would do the same, but only if it
+// is given the server's own ResponseWriter, and ours is wrapped. Without the two lines here the answer would
+// wait for the rest of the body.
+func tooLarge(w http.ResponseWriter) error {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(linger))
+	return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("want a body of at most %d bytes", maxBody))
 }
 
 // readForm reads a form by the rules of [url.ParseQuery], but without its map of slices.
@@ -213,7 +260,7 @@ func (f *fields) readJSON(body string) error {
 		}
 		text, isText := value.(string)
 		if n, ok := value.(json.Number); ok && name == "delay" {
-			text, isText = n.String()+"s", true // as the answer has it, in seconds
+			text, isText = n.String(), true
 		}
 		if err := f.set(name, text); err != nil {
 			return err

@@ -46,6 +46,33 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
+func TestDelays(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"1.5s": 1500 * time.Millisecond, "2": 2 * time.Second, "1.5e0": 1500 * time.Millisecond, "2E+0": 2 * time.Second,
+		"1.000000001": 1000000001, "0": 0, "-1": -time.Second, "1m2s": 62 * time.Second,
+	} {
+		d, err := parseDelay(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, d, text)
+	}
+	for _, text := range []string{"", "s", "NaN", "Inf", "-Inf", "infinity", "1e999", "1e300", "0x1p1", "0X1P1", "1_0", "1 ", "two"} {
+		_, err := parseDelay(text)
+		assert.Error(t, err, "%q", text)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{
+		"a", "e\u0301", "Vie\u0323\u0302t Nam", "\u0e17\u0e35\u0e48", "\U0001f469\u200d\U0001f680", "1\ufe0f\u20e3", "\u2764\ufe0f\u200d\U0001f525",
+		"a" + strings.Repeat("\u0300", maxMarks) + "b" + strings.Repeat("\u0300", maxMarks),
+	} {
+		assert.NoError(t, checkName(name), "%+q", name)
+	}
+	for _, name := range []string{"", " ", "\u200d", "\u0301", " \u200d\ufe0f", "a" + strings.Repeat("\u0300", maxMarks+1)} {
+		assert.Error(t, checkName(name), "%+q", name)
+	}
+}
+
 // The answer of a job that was just taken is written by hand: it is what package encoding/json makes of the
 // view.
 func TestTheAnswerByHandIsTheViewOfTheJob(t *testing.T) {

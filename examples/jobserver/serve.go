@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -108,24 +108,20 @@ func (b *book) left() []uint64 {
 	return ids
 }
 
-// writeLedger writes all jobs that are remembered to a file, one a line, by number.
-func (b *book) writeLedger(path string) error {
+// writeLedger writes all jobs that are remembered, one a line, by number.
+func (b *book) writeLedger(w io.Writer) error {
 	b.mu.RLock()
 	records := slices.Collect(maps.Values(b.records))
 	b.mu.RUnlock()
 	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.job.ID(), b.job.ID()) })
-	file, err := os.Create(path) //nolint:gosec // the path is that of who started the server
-	if err != nil {
-		return err
-	}
-	out := bufio.NewWriter(file)
+	out := bufio.NewWriter(w)
 	lines := json.NewEncoder(out)
 	for _, r := range records {
-		if err = lines.Encode(r.view()); err != nil {
-			break
+		if err := lines.Encode(r.view()); err != nil {
+			return err
 		}
 	}
-	return errors.Join(err, out.Flush(), file.Close())
+	return out.Flush()
 }
 
 // A report says what became of all jobs.

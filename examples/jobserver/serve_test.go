@@ -47,6 +47,26 @@ func TestDrainFinishesWhatWasTaken(t *testing.T) {
 	}, "-max_workers", "1")
 }
 
+func TestARequestThatComesAgainIsAnsweredWhileDraining(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		const body = "name=a&delay=2s"
+		post(t, s, body, header("Idempotency-Key", "k"))
+		drained := make(chan error)
+		go func() {
+			_, err := s.drain(t.Context())
+			drained <- err
+		}()
+		synctest.Wait()
+		w := call(t, s, http.MethodPost, "/work?wait=5s", body, header("Idempotency-Key", "k"))
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, "slept 2s", decode[jobView](t, w).Result)
+		w = call(t, s, http.MethodPost, "/work", body, header("Idempotency-Key", "new"))
+		assertProblem(t, w, http.StatusServiceUnavailable)
+		assert.NotEmpty(t, w.Header().Get("Retry-After"))
+		require.NoError(t, <-drained)
+	})
+}
+
 func TestDrainReportsWhatWasLeft(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		for range 4 {
@@ -198,10 +218,26 @@ func TestTheLedgerHasEachJob(t *testing.T) {
 	assert.False(t, lines.More())
 }
 
+func TestALedgerThatCannotBeMadeIsAWrongUsage(t *testing.T) {
+	var out, errs strings.Builder
+	path := filepath.Join(t.TempDir(), "nowhere", "ledger")
+	assert.Equal(t, exitUsage, run(t.Context(), []string{"-port", "0", "-ledger", path}, &out, &errs))
+	assert.Contains(t, errs.String(), "nowhere")
+	assert.Empty(t, out.String(), "it has not listened")
+}
+
 func TestALedgerThatCannotBeWrittenIsAnError(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("there is no device that is always full")
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	p := start(ctx, t, "-ledger", filepath.Join(t.TempDir(), "nowhere", "ledger"))
+	p := start(ctx, t, "-ledger", full)
+	response, err := http.Post(p.base+"/work?wait=5s", formType, strings.NewReader("name=a&delay=1s")) //nolint:noctx // a test's
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	http.DefaultClient.CloseIdleConnections()
 	cancel()
 	assert.Equal(t, exitFailed, <-p.status)
-	assert.Contains(t, p.stderr.String(), "nowhere")
+	assert.Contains(t, p.stderr.String(), full)
 }

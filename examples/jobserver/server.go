@@ -17,8 +17,12 @@ import (
 // A server is the pool and what HTTP makes of it. It is used by any number of requests at once. Its
 // end is drain, which is called once.
 type server struct {
-	opts     options
-	log      *slog.Logger
+	opts    options
+	log     *slog.Logger
+	started time.Time
+	// client tells clients apart, for their rates and their streams. Behind a proxy all have the proxy's address,
+	// unless you pass that to ByIP, which then trusts the proxy's X-Forwarded-For.
+	client   func(*http.Request) (netip.Prefix, bool)
 	pool     *pool.Pool[*record, string]
 	book     *book
 	events   *hub
@@ -31,7 +35,10 @@ type server struct {
 }
 
 func newServer(opts options, log *slog.Logger) *server {
-	s := &server{opts: opts, log: log, logEvent: pool.LogTo(log), fullLog: ratelimit.NewLimiter(1, 1)}
+	s := &server{
+		opts: opts, log: log, started: time.Now().UTC(), client: ratehttp.ByIP(),
+		logEvent: pool.LogTo(log), fullLog: ratelimit.NewLimiter(1, 1),
+	}
 	s.events = newHub(opts.streams, s.snapshot)
 	s.metrics = newMetrics(s)
 	s.pool = pool.New(runTask,
@@ -83,6 +90,7 @@ func (s *server) routes() http.Handler {
 	handle("GET /healthz", s.getHealth)
 	handle("GET /readyz", s.getReady)
 	handle("GET /debug/vars", s.admin(s.getVars))
+	handle("GET /debug/pprof", s.admin(profileIndex)) // else ServeMux redirects it
 	handle("GET /debug/pprof/{$}", s.admin(profileIndex))
 	handle("GET /debug/pprof/{name}", s.admin(profile))
 	for path, file := range pageFiles {
@@ -97,14 +105,13 @@ func (s *server) limited(h http.Handler) http.Handler {
 	if s.opts.rate == 0 {
 		return h
 	}
-	byIP := ratehttp.ByIP()
 	clients := ratelimit.NewKeyed[netip.Prefix](ratelimit.Limit(s.opts.rate), max(1, int(2*s.opts.rate)),
 		ratelimit.MaxKeys(10_000))
 	return ratehttp.Middleware(ratehttp.PerKey("per-client", clients, func(r *http.Request) (netip.Prefix, bool) {
 		if slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, r.URL.Path) {
 			return netip.Prefix{}, false
 		}
-		return byIP(r)
+		return s.client(r)
 	}))(h)
 }
 

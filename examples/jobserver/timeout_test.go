@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -78,6 +79,54 @@ func TestASlowClientIsCutOff(t *testing.T) {
 			require.NoError(t, err, "closed by the server")
 			assert.NotContains(t, string(answer), " 202 ")
 			assert.InDelta(t, readTimeout.Seconds(), time.Since(begin).Seconds(), 1, request)
+			require.NoError(t, conn.Close())
+		}
+	})
+}
+
+// These two extend the server's timeouts, but not for a body that they do not want.
+func TestABodyThatNeverComesHoldsNothing(t *testing.T) {
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		ask := func(request, rest string) time.Duration {
+			conn := dial()
+			defer conn.Close()
+			begin := time.Now()
+			_, err := io.WriteString(conn, request+" HTTP/1.1\r\nHost: localhost\r\n"+rest)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(begin.Add(time.Hour)))
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			require.NoError(t, err, request)
+			assert.Contains(t, line, "HTTP/1.1 20", request)
+			return time.Since(begin)
+		}
+		const body = "name=a&delay=10s"
+		ask("POST /work", "Content-Type: "+formType+"\r\nContent-Length: 16\r\n\r\n"+body)
+		assert.LessOrEqual(t, ask("GET /work/1?wait=1s", "Content-Length: 9\r\n\r\n"), time.Second+readTimeout)
+		assert.LessOrEqual(t, ask("GET /events", "Content-Length: 9\r\n\r\n"), readTimeout)
+	})
+}
+
+func TestABodyThatIsTooLargeIsAnsweredAtOnce(t *testing.T) {
+	const head = "POST /work HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\n"
+	served(t, func(t *testing.T, dial func() net.Conn) {
+		for name, request := range map[string]string{
+			"length":           head + "Content-Length: 100000\r\n\r\nname=a&",
+			"huge length":      head + "Content-Length: 100000000\r\n\r\nname=a&",
+			"100 Continue":     head + "Content-Length: 100000\r\nExpect: 100-continue\r\n\r\n",
+			"without a length": head + "Transfer-Encoding: chunked\r\n\r\n4001\r\n" + strings.Repeat("a", maxBody+1) + "\r\n",
+		} {
+			conn := dial()
+			begin := time.Now()
+			go func() { _, _ = io.WriteString(conn, request) }() // the server may not read all of it
+			answer := bufio.NewReader(conn)
+			line, err := answer.ReadString('\n')
+			require.NoError(t, err)
+			assert.Equal(t, "HTTP/1.1 413 Request Entity Too Large\r\n", line, name)
+			assert.Zero(t, time.Since(begin), "%s: the answer does not wait for the rest", name)
+			rest, err := io.ReadAll(answer)
+			require.NoError(t, err, "closed by the server")
+			assert.Contains(t, string(rest), "Connection: close\r\n", name)
+			assert.LessOrEqual(t, time.Since(begin), linger, name)
 			require.NoError(t, conn.Close())
 		}
 	})

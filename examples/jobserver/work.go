@@ -14,9 +14,10 @@ import (
 	"github.com/millstream-go/millstream/result"
 )
 
-// postWork takes a job: 202 once it is in the queue, or 200 if the client waits and the job ends.
+// postWork takes a job: 202 once it is in the queue, or 200 if it has ended by the time of the answer: the
+// client waited for that, or repeats an earlier request.
 func (s *server) postWork(w http.ResponseWriter, r *http.Request) error {
-	if s.draining.Load() {
+	if s.draining.Load() && r.Header["Idempotency-Key"] == nil { // with a key it may be a replay
 		return s.refuse(w)
 	}
 	wait, err := readWait(r)
@@ -47,17 +48,27 @@ func (s *server) postWork(w http.ResponseWriter, r *http.Request) error {
 	if replay {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	switch {
-	case wait > 0 && await(w, r, rec, wait):
-		writeJSON(w, http.StatusOK, rec.view())
-	case wait > 0 || replay:
-		writeJSON(w, http.StatusAccepted, rec.view())
-	default: // by far the most
+	if wait == 0 && !replay { // by far the most
 		w.Header()["Content-Type"] = jsonContent
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = w.Write(rec.appendQueued(make([]byte, 0, 256))) // a client that is gone needs no answer
+		return nil
 	}
+	if wait > 0 {
+		stay(w, wait)
+		await(r.Context(), rec, wait)
+	}
+	writeEnd(w, rec)
 	return nil
+}
+
+// writeEnd answers with a job: 200 if it has ended, and 202 if not.
+func writeEnd(w http.ResponseWriter, rec *record) {
+	view, status := rec.view(), http.StatusAccepted
+	if view.Status.Terminal() {
+		status = http.StatusOK
+	}
+	writeJSON(w, status, view)
 }
 
 // refuse says that the server stops.
@@ -66,26 +77,25 @@ func (s *server) refuse(w http.ResponseWriter) error {
 	return newProblem(http.StatusServiceUnavailable, "the server is stopping and takes no more jobs")
 }
 
-// await waits for the end of a job, up to d or until the client is gone, and reports whether it came.
-func await(w http.ResponseWriter, r *http.Request, rec *record, d time.Duration) bool {
-	stay(w, d)
-	ctx, cancel := context.WithTimeout(r.Context(), d)
+// await waits for the end of a job, up to d or until ctx ends.
+func await(ctx context.Context, rec *record, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	select {
 	case <-rec.job.Done():
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }
 
-// stay lets the answer to a request, which has been read, take as long as d. Else the server's
-// WriteTimeout would cut it, and its ReadTimeout would end the request's context. A ResponseWriter
-// that has no deadlines, of a test, needs none.
+// stay lets the answer to a request take as long as d. Else the server's WriteTimeout would cut it, and
+// its ReadTimeout would end the request's context. Reading keeps a deadline, since package net/http reads
+// a body that the handler did not want before it answers. A ResponseWriter that has no deadlines, of a
+// test, needs none.
 func stay(w http.ResponseWriter, d time.Duration) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})
-	_ = control.SetWriteDeadline(time.Now().Add(d + writeTimeout))
+	end := time.Now().Add(d)
+	_ = control.SetReadDeadline(end.Add(readTimeout))
+	_ = control.SetWriteDeadline(end.Add(writeTimeout))
 }
 
 // find returns the job that the path names.
@@ -111,11 +121,16 @@ func (s *server) getWork(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if wait > 0 {
-		await(w, r, rec, wait)
+		stay(w, wait)
+		await(r.Context(), rec, wait)
 	}
 	writeJSON(w, http.StatusOK, rec.view())
 	return nil
 }
+
+// cancelWait is how long a job that was canceled may take to notice, so that the answer has its end. It is far
+// below the server's timeouts.
+const cancelWait = 100 * time.Millisecond
 
 // deleteWork cancels a job: 200 if it has ended by that, 202 if it runs and is yet to heed it.
 func (s *server) deleteWork(w http.ResponseWriter, r *http.Request) error {
@@ -131,12 +146,8 @@ func (s *server) deleteWork(w http.ResponseWriter, r *http.Request) error {
 	}
 	rec.job.Cancel(errCanceledByClient)
 	s.control(r, "cancel", "job", rec.job.ID())
-	view := rec.view()
-	status := http.StatusAccepted
-	if view.Status.Terminal() {
-		status = http.StatusOK
-	}
-	writeJSON(w, status, view)
+	await(r.Context(), rec, cancelWait)
+	writeEnd(w, rec)
 	return nil
 }
 

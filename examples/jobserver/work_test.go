@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -49,7 +51,9 @@ func TestJSONAndFormAreTheSame(t *testing.T) {
 		form := post(t, s, "name=a&delay=1.5s&kind=hash")
 		text := post(t, s, `{"name":"a","delay":"1.5s","kind":"hash"}`, header("Content-Type", jsonType))
 		number := post(t, s, `{"name":"a","delay":1.5,"kind":"hash"}`, header("Content-Type", "application/json; charset=UTF-8"))
-		for _, v := range []jobView{form, text, number} {
+		exponent := post(t, s, `{"name":"a","delay":1.5e0,"kind":"hash"}`, header("Content-Type", jsonType))
+		seconds := post(t, s, "name=a&delay=1.5&kind=hash", header("Content-Encoding", "Identity"))
+		for _, v := range []jobView{form, text, number, exponent, seconds} {
 			assert.Equal(t, "a", v.Name)
 			assert.Equal(t, kindHash, v.Kind)
 			assert.InDelta(t, 1.5, v.Delay, 0)
@@ -183,7 +187,7 @@ func TestAWaitOutlastsTheTimeoutsOfTheServer(t *testing.T) {
 		s.ServeHTTP(w, r)
 		assert.Equal(t, http.StatusOK, w.Code)
 		assert.Equal(t, 10*time.Second, time.Since(begin))
-		assert.Zero(t, w.read, "none: the request has been read")
+		assert.Equal(t, begin.Add(30*time.Second+readTimeout), w.read)
 		assert.Equal(t, begin.Add(30*time.Second+writeTimeout), w.write)
 	})
 }
@@ -203,12 +207,34 @@ func TestCancel(t *testing.T) {
 		assert.Nil(t, v.Started)
 		assert.Contains(t, v.Error, errCanceledByClient.Error())
 
-		assert.Equal(t, http.StatusAccepted, call(t, s, http.MethodDelete, "/work/1", "").Code, "it is yet to heed it")
-		synctest.Wait()
-		assert.Equal(t, result.Canceled, get(t, s, "/work/1").Status)
+		begin := time.Now()
+		w = call(t, s, http.MethodDelete, "/work/1", "")
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, result.Canceled, decode[jobView](t, w).Status)
+		assert.Zero(t, time.Since(begin), "it heeds its context at once")
 		assertProblem(t, call(t, s, http.MethodDelete, "/work/1", ""), http.StatusConflict)
 		assertProblem(t, call(t, s, http.MethodDelete, "/work/3", ""), http.StatusNotFound)
 	}, "-max_workers", "1")
+}
+
+func TestCancelDoesNotWaitForAJobThatDoesNotHeedIt(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		release := make(chan struct{})
+		deaf := pool.New(func(context.Context, int) (string, error) {
+			<-release
+			return "", nil
+		})
+		defer deaf.Close()
+		defer close(release)
+		job, err := deaf.TrySubmit(0)
+		require.NoError(t, err)
+		synctest.Wait()
+		s.book.records[1] = &record{task: task{Name: "deaf", Kind: kindSleep}, queued: time.Now(), job: job}
+
+		begin := time.Now()
+		assert.Equal(t, http.StatusAccepted, call(t, s, http.MethodDelete, "/work/1", "").Code)
+		assert.Equal(t, cancelWait, time.Since(begin))
+	})
 }
 
 func TestAListIsNewestFirstByPages(t *testing.T) {
@@ -273,6 +299,39 @@ func TestIdempotencyKey(t *testing.T) {
 	})
 }
 
+func TestAReplayOfAJobThatHasEndedHasItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		const body = "name=a&delay=1s"
+		key := header("Idempotency-Key", "k")
+		post(t, s, body, key)
+		w := call(t, s, http.MethodPost, "/work", body, key)
+		assert.Equal(t, http.StatusAccepted, w.Code, "it runs still")
+		time.Sleep(2 * time.Second)
+		w = call(t, s, http.MethodPost, "/work", body, key)
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, "true", w.Header().Get("Idempotency-Replayed"))
+		assert.Equal(t, "slept 1s", decode[jobView](t, w).Result)
+	})
+}
+
+func TestAReplayOfAJobThatIsForgottenIsANewJob(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		key := header("Idempotency-Key", "k")
+		call(t, s, http.MethodPost, "/work?wait=5s", "name=a&delay=1s", key)
+		synctest.Wait()
+		s.book.sweepLocked()
+		assertProblem(t, call(t, s, http.MethodGet, "/work/1", ""), http.StatusNotFound)
+
+		w := call(t, s, http.MethodPost, "/work", "name=b&delay=1s", key)
+		assert.Equal(t, http.StatusAccepted, w.Code)
+		assert.Equal(t, "/work/2", w.Header().Get("Location"))
+		assert.Empty(t, w.Header().Get("Idempotency-Replayed"))
+		w = call(t, s, http.MethodPost, "/work", "name=b&delay=1s", key)
+		assert.Equal(t, "true", w.Header().Get("Idempotency-Replayed"))
+		assert.Equal(t, "/work/2", w.Header().Get("Location"))
+	}, "-keep", "0")
+}
+
 func TestARefusedRequestUsesUpNoKey(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		post(t, s, "name=a&delay=1s")
@@ -306,6 +365,18 @@ func TestKeyringIsBounded(t *testing.T) {
 	assert.Nil(t, k.find("999", now))
 	k.add("new", records[0], now)
 	assert.Len(t, k.byKey, 1, "those whose time is over are gone")
+
+	// A key that is removed and comes again has its new time.
+	for i := range 100 {
+		k.remove("new")
+		assert.Nil(t, k.find("new", now))
+		now = now.Add(time.Second)
+		k.add("new", records[i], now)
+		require.LessOrEqual(t, len(k.order), 32)
+	}
+	now = now.Add(keyLife - time.Second)
+	k.expire(now)
+	assert.Same(t, records[99], k.find("new", now))
 }
 
 func TestAnswersAreNotCachedAndLoadNothing(t *testing.T) {

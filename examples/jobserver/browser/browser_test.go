@@ -9,10 +9,18 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,14 +34,21 @@ import (
 var shots = flag.String("shots", "", "folder for screenshots; none without it")
 
 // serve builds and starts the server, and returns its address.
-func serve(t *testing.T) string {
+func serve(t *testing.T, args ...string) string {
+	t.Helper()
+	base, _ := serveUntil(t, append([]string{"-port", "0"}, args...)...)
+	return base
+}
+
+// serveUntil does the same, and returns a function that stops the server before the test ends.
+func serveUntil(t *testing.T, args ...string) (base string, stop func()) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "jobserver")
 	build := exec.CommandContext(t.Context(), "go", "build", "-C", "../..", "-o", program, "./jobserver")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	server := exec.Command(program, "-port", "0", "-max_workers", "4", "-drain", "1s")
+	server := exec.Command(program, append([]string{"-max_workers", "4", "-drain", "1s"}, args...)...)
 	out, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -41,15 +56,16 @@ func serve(t *testing.T) string {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = server.Process.Signal(syscall.SIGTERM)
 		_ = server.Wait() // 1 if the test was left with jobs
 	})
+	t.Cleanup(stop)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
+	return strings.TrimSpace(strings.TrimPrefix(line, "listening on ")), stop
 }
 
 // browse starts the browser; without one the test is skipped.
@@ -225,13 +241,179 @@ func TestThePage(t *testing.T) {
 	// While the pool is paused, a job waits.
 	run(ctx, t, chromedp.Click(chromedp.CSS(`#pause`)), shown(`//*[@id="state" and text()="paused"]`),
 		add("later", "1", "sleep"), shown(row("later", "queued")))
-	run(ctx, t, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
-	screenshot(ctx, t, "phone")
-	wide, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`))
-	if err != nil || wide {
-		t.Error("the page is wider than a phone")
+	for _, width := range []int64{390, 320} {
+		run(ctx, t, chromedp.EmulateViewport(width, 844, chromedp.EmulateMobile))
+		screenshot(ctx, t, fmt.Sprint("phone", width))
+		wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+		if err != nil || wide > width {
+			t.Errorf("the page is %d wide on a phone of %d", wide, width)
+		}
 	}
-	run(ctx, t, chromedp.Click(chromedp.CSS(`#pause`)), shown(row("later", "succeeded")))
+	run(ctx, t, until(`(scrollTo(0, document.body.scrollHeight), scrollY > 300) && document.getElementById("message").getBoundingClientRect().top > -1`)) // still in sight
+	screenshot(ctx, t, "phone-end")
+	run(ctx, t, chromedp.Click(chromedp.CSS(`#pause`)), shown(row("later", "succeeded")),
+		until(`/: shortest .*, median .*, longest /.test(document.getElementById("wait-chart").ariaLabel)`))
+
+	// Of many workers the page shows some.
+	run(ctx, t, chromedp.SetValue(chromedp.CSS(`#resize [name=workers]`), "250"), chromedp.Click(chromedp.CSS(`#resize button`)),
+		shown(`//*[@id="more-workers" and not(@hidden) and text()="and 50 more"]`),
+		until(`document.getElementById("workers").childElementCount === 200`))
+}
+
+// focused waits until what the XPath says has the focus.
+func focused(path string) step { return until(node(path) + ` === document.activeElement`) }
+
+func TestTheFocusStaysInTheList(t *testing.T) {
+	ctx := browse(t)
+	base := serve(t)
+	cancel := func(name string) string { return row(name, "running") + `//button` }
+	halt := func(id int) string { return fmt.Sprintf(`//*[@id="workers"]/li[@data-key="%d"]//button`, id) }
+	run(ctx, t, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(base), shown(`//*[@id="link" and text()="live"]`),
+		add("a", "10", "sleep"), add("b", "10", "sleep"), add("c", "10", "sleep"),
+		shown(row("c", "running")),
+		press(cancel("b")), shown(row("b", "canceled")), focused(cancel("a")),
+		press(cancel("a")), shown(row("a", "canceled")), focused(cancel("c")),
+		press(cancel("c")), shown(row("c", "canceled")), focused(`//*[@id="jobs"]`),
+
+		press(halt(1)), gone(halt(1)), focused(halt(2)),
+		press(halt(3)), gone(halt(3)), focused(halt(2)),
+		press(halt(0)), gone(halt(0)), focused(halt(2)),
+		press(halt(2)), gone(halt(2)), focused(`//*[@id="pool"]`),
+		// The label alone says what the button does.
+		until(`!document.getElementById("pause").hasAttribute("aria-pressed")`))
+}
+
+func TestAnotherServerHasOtherJobs(t *testing.T) {
+	ctx := browse(t)
+	base, stop := serveUntil(t, "-port", "0")
+	run(ctx, t, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(base), shown(`//*[@id="link" and text()="live"]`),
+		add("first", "1", "sleep"), shown(row("first", "succeeded")), add("second", "1", "sleep"), shown(row("second", "succeeded")))
+	stop()
+	run(ctx, t, shown(`//*[@id="link" and text()="reconnecting"]`))
+	serveUntil(t, "-port", base[strings.LastIndex(base, ":")+1:])
+	run(ctx, t, shown(`//*[@id="link" and text()="live"]`), gone(row("second", "succeeded")),
+		add("other", "10", "sleep"), shown(row("other", "running")), gone(row("first", "succeeded")))
+}
+
+func TestAStreamThatIsRefusedIsTriedAgain(t *testing.T) {
+	ctx := browse(t)
+	base := serve(t, "-streams", "1")
+	response, err := http.Get(base + "/events") //nolint:noctx // the test ends it
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(ctx, t, chromedp.Navigate(base), shown(`//*[@id="link" and text()="reconnecting"]`))
+	if err := response.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run(ctx, t, shown(`//*[@id="link" and text()="live"]`))
+}
+
+func TestAListThatIsRefusedIsTriedAgain(t *testing.T) {
+	ctx := browse(t)
+	base := serve(t)
+	postJobs(t, base, 1, "before", "10s")
+	to, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	var lists atomic.Int32
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/work" && lists.Add(1) == 1 {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	t.Cleanup(front.CloseClientConnections)
+	run(ctx, t, chromedp.Navigate(front.URL), shown(row("before", "running")))
+}
+
+func TestWhatEndedWhileTheStreamWasBrokenIsSeen(t *testing.T) {
+	ctx := browse(t)
+	base := serve(t, "-rate", "0", "-min-delay", "0s", "-max_queue_size", "1000")
+	relay := newRelay(t, strings.TrimPrefix(base, "http://"))
+	run(ctx, t, chromedp.Navigate("http://"+relay.Addr().String()), shown(`//*[@id="link" and text()="live"]`),
+		add("early", "2", "sleep"), shown(row("early", "running")),
+		chromedp.SetValue(chromedp.CSS("#filter"), "running"))
+	relay.cut(true)
+	run(ctx, t, shown(`//*[@id="link" and text()="reconnecting"]`))
+	postJobs(t, base, 150, "late", "0s")
+	time.Sleep(2 * time.Second) // until early has ended
+	run(ctx, t, shown(row("early", "running")))
+	relay.cut(false)
+	run(ctx, t, shown(`//*[@id="link" and text()="live"]`), gone(row("early", "running")))
+}
+
+func postJobs(t *testing.T, base string, n int, name, delay string) {
+	t.Helper()
+	for range n {
+		response, err := http.PostForm(base+"/work", url.Values{"name": {name}, "delay": {delay}}) //nolint:noctx // a test's
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusAccepted {
+			t.Fatal(response.Status)
+		}
+	}
+}
+
+// A relay passes connections on to a server, unless it is cut.
+type relay struct {
+	net.Listener
+	mu    sync.Mutex
+	off   bool
+	conns []net.Conn
+}
+
+func newRelay(t *testing.T, to string) *relay {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the test closes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{Listener: listener}
+	t.Cleanup(func() {
+		_ = r.Close()
+		r.cut(true)
+	})
+	go func() {
+		for {
+			from, err := r.Accept()
+			if err != nil {
+				return
+			}
+			r.pass(from, to)
+		}
+	}()
+	return r
+}
+
+func (r *relay) pass(from net.Conn, to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	server, err := net.Dial("tcp", to) //nolint:noctx // on this machine
+	if err != nil || r.off {
+		_ = from.Close()
+		return
+	}
+	r.conns = append(r.conns, from, server)
+	go func() { _, _ = io.Copy(server, from) }()
+	go func() { _, _ = io.Copy(from, server) }()
+}
+
+// cut closes all connections, and others until it is called with false.
+func (r *relay) cut(off bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.off = off
+	for _, conn := range r.conns {
+		_ = conn.Close()
+	}
+	r.conns = nil
 }
 
 func dark() step {

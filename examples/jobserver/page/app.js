@@ -12,6 +12,7 @@ const times = []; // of the jobs that ended last: {wait, run, status}
 let state = null; // the last snapshot
 let dirty = false;
 let refetch = 0; // a timer
+let fresh = false; // the stream has just been opened
 
 // A job's answer and its events may come in any order; its status goes one way.
 const rank = (job) => ["queued", "running"].indexOf(job.status) + 1 || 3;
@@ -71,8 +72,8 @@ function redraw() {
   dirty = true;
   requestAnimationFrame(() => {
     dirty = false;
-    drawState();
-    drawJobs();
+    keepFocus($("workers"), $("pool"), drawState);
+    keepFocus($("job-rows"), $("jobs"), drawJobs);
     drawChart($("wait-chart"), "wait");
     drawChart($("run-chart"), "run");
   });
@@ -84,6 +85,20 @@ function make(tag, className, text) {
   if (className) e.className = className;
   if (text !== undefined) e.textContent = text;
   return e;
+}
+
+// usable says whether a button is there to be pressed.
+const usable = (button) => button.isConnected && !button.disabled;
+
+// keepFocus draws a list. If the button with the focus is gone after that, the focus moves to the next button, the one
+// before, or the section. Otherwise keyboard users would start again at the top of the page.
+function keepFocus(list, section, draw) {
+  const buttons = list.contains(document.activeElement) ? [...list.querySelectorAll("button")] : [];
+  const at = buttons.indexOf(document.activeElement);
+  draw();
+  if (at < 0 || usable(buttons[at])) return;
+  const others = [...buttons.slice(at + 1), ...buttons.slice(0, at).reverse()];
+  (others.find(usable) || section).focus();
 }
 
 // rows brings the children of a list to the items, in order: those that stay keep their focus.
@@ -136,8 +151,10 @@ function drawState() {
   else if (s.paused) badge($("state"), "paused", "odd");
   else badge($("state"), "taking jobs", "good");
   set($("pause"), s.paused ? "Resume" : "Pause");
-  $("pause").setAttribute("aria-pressed", String(s.paused));
   $("no-workers").hidden = state.workers.length > 0;
+  const more = s.workers - state.workers.length;
+  $("more-workers").hidden = more <= 0;
+  set($("more-workers"), "and " + more + " more");
   rows($("workers"), state.workers, (w) => w.id, () => {
     const e = make("li");
     const button = make("button", "", "Halt");
@@ -162,7 +179,7 @@ function drawJobs() {
   $("no-jobs").hidden = list.length > 0;
   rows($("job-rows"), list, (j) => j.id, (j) => {
     const e = make("tr");
-    e.append(make("td", "id", j.id), make("td", "name", j.name), make("td", "status"));
+    e.append(make("td", "id", j.id), make("td", "name"), make("td", "status"));
     for (const label of ["wait", "run", "worker"]) {
       const cell = make("td", "number");
       cell.dataset.label = label;
@@ -171,9 +188,10 @@ function drawJobs() {
     e.append(make("td", "result"), make("td", "action"));
     return e;
   }, (e, j) => {
-    const [, , status, wait, run, worker, outcome, action] = e.children;
+    const [, name, status, wait, run, worker, outcome, action] = e.children;
     const since = (performance.now() - j.seen) / 1000;
     e.className = j.status;
+    set(name, j.name); // of another server's job of that number
     set(status, j.status);
     set(wait, seconds(j.wait_seconds + (j.status === "queued" ? since : 0)));
     set(run, j.attempts ? seconds(j.run_seconds + (j.status === "running" ? since : 0)) : "");
@@ -192,8 +210,13 @@ function drawJobs() {
 }
 
 function drawChart(svg, name) {
-  const most = Math.max(...times.map((t) => t[name]), 1e-9);
+  const sorted = times.map((t) => t[name]).sort((a, b) => a - b);
+  const most = Math.max(sorted.at(-1) ?? 0, 1e-9);
+  svg.setAttribute("aria-label", svg.dataset.label + (sorted.length === 0 ? ": none yet" :
+    " (" + sorted.length + "): shortest " + seconds(sorted[0]) + ", median " + seconds(sorted[sorted.length >> 1]) +
+    ", longest " + seconds(most)));
   const ns = "http://www.w3.org/2000/svg";
+  while (svg.childElementCount > times.length) svg.lastChild.remove();
   while (svg.childElementCount < times.length) svg.append(document.createElementNS(ns, "rect"));
   times.forEach((t, i) => {
     const height = Math.max(1, (46 * t[name]) / most);
@@ -206,32 +229,64 @@ function drawChart(svg, name) {
   });
 }
 
-// load gets the jobs anew: at the beginning, and when events were missed.
+// load gets the newest jobs anew, and all that had not ended when we last heard of them: at the beginning, and when
+// events were missed. What the server no longer knows is forgotten here as well.
 async function load() {
-  const list = await ask("GET", "work?limit=" + shown);
-  if (list) list.jobs.reverse().forEach(learn);
-}
-
-function missed() {
-  clearTimeout(refetch);
-  refetch = setTimeout(load, 500);
-}
-
-function snapshot(event) {
-  state = JSON.parse(event.data);
+  let unended = [...jobs.values()].filter((j) => !ended(j)).map((j) => j.id);
+  let path = "work?limit=" + shown;
+  while (path) {
+    const answer = await fetch(path).catch(() => null);
+    if (!answer || !answer.ok) { // such as too often
+      missed(2000);
+      return;
+    }
+    const list = await answer.json();
+    const ids = list.jobs.map((j) => j.id);
+    const oldest = list.next ? ids.at(-1) : 0; // the list is whole as far down as this
+    list.jobs.reverse().forEach(learn);
+    for (const id of unended) if (id >= oldest && !ids.includes(id)) jobs.delete(id);
+    unended = unended.filter((id) => id < oldest);
+    path = unended.length > 0 ? "work?limit=1000&before=" + (Math.max(...unended) + 1) : "";
+  }
   redraw();
 }
+
+// missed loads the jobs soon: more events may be missed in the meantime.
+function missed(delay = 500) {
+  clearTimeout(refetch);
+  refetch = setTimeout(load, delay);
+}
+
+// see takes in a snapshot. A server that was restarted numbers its jobs from 1 again, so the old ones are forgotten.
+function see(snapshot) {
+  if (state && state.started !== snapshot.started) {
+    jobs.clear();
+    times.length = 0;
+  }
+  state = snapshot;
+  redraw();
+}
+
+const again = 10000; // ms until a stream that was refused is tried again
 
 function follow() {
   const source = new EventSource("events");
   source.addEventListener("open", () => {
     badge($("link"), "live", "good");
-    load();
+    fresh = true;
   });
-  source.addEventListener("error", () => badge($("link"), "reconnecting", "bad"));
-  source.addEventListener("snapshot", snapshot);
-  source.addEventListener("end", snapshot);
-  source.addEventListener("lost", missed);
+  source.addEventListener("error", () => {
+    badge($("link"), "reconnecting", "bad");
+    // After a connection that broke off the browser tries again by itself, but not after a refusal.
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, again);
+  });
+  source.addEventListener("snapshot", (event) => {
+    see(JSON.parse(event.data));
+    if (fresh) load(); // after the first snapshot, which tells whether the server is another one
+    fresh = false;
+  });
+  source.addEventListener("end", (event) => see(JSON.parse(event.data)));
+  source.addEventListener("lost", () => missed());
   source.addEventListener("pool", (event) => {
     const e = JSON.parse(event.data);
     if (e.lost) missed();
@@ -253,9 +308,8 @@ $("add").addEventListener("submit", async (event) => {
 async function steer(path, text) {
   const answer = await ask("POST", path);
   if (!answer) return;
-  state = answer;
+  see(answer);
   say(text);
-  redraw();
 }
 
 $("resize").addEventListener("submit", (event) => {
@@ -278,7 +332,7 @@ $("job-rows").addEventListener("click", async (event) => {
   if (event.target.dataset.action !== "cancel" || !row) return;
   const job = await ask("DELETE", "work/" + row.dataset.key);
   if (job) {
-    say("Job " + job.id + " is canceled.");
+    say("Job " + job.id + (ended(job) ? " is canceled." : " is to stop."));
     learn(job);
   }
 });
