@@ -192,6 +192,11 @@ func add(name, delay, kind string) step {
 }
 
 func TestThePage(t *testing.T) {
+	if *shots != "" {
+		if err := os.MkdirAll(*shots, 0o755); err != nil { //nolint:gosec // the user's own
+			t.Fatal(err)
+		}
+	}
 	ctx := browse(t)
 	base := serve(t)
 	run(ctx, t, chromedp.EmulateViewport(1200, 900), chromedp.Navigate(base),
