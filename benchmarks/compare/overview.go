@@ -72,7 +72,7 @@ func (s *scenarioResult) best(wanted func(name string) bool) (row, bool) {
 // overviewTable is the one table of the README: ours, the best library and the best of what one writes by hand.
 func overviewTable(rep *report) string {
 	var b strings.Builder
-	b.WriteString("| work | plain loop | best by hand | best library | Millstream | compared with that library | and by hand |\n")
+	b.WriteString("| work | plain loop | best by hand | best library | Millstream | vs. that library | vs. by hand |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, line := range overview {
 		s, ok := rep.find(line.scenario)
