@@ -34,7 +34,7 @@ func Through[T, U any](f Flow[T], p *pool.Pool[T, U], opts ...StageOption) Flow[
 		c.refuse("nil pool")
 	}
 	c.without("the pool has its own", "Workers", "Timeout", "Retry", "Limit")
-	c.without("a pool gives its outputs as they come; for order see the documentation", "Ordered")
+	c.without("a pool gives its outputs as they come; for order use Map(f, p.Do, Workers(n), Ordered())", "Ordered")
 	if c.buffer == 0 {
 		c.buffer = defaultBuffer
 	}

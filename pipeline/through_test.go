@@ -584,7 +584,7 @@ func TestBadArgumentsOfThrough(t *testing.T) {
 		{"pipeline: through: Timeout" + own, build(pipeline.Timeout(time.Second))},
 		{"pipeline: through: Retry" + own, build(pipeline.Retry(pool.RetryPolicy{Attempts: 2}))},
 		{"pipeline: through: Limit" + own, build(pipeline.Limit(refusing{}))},
-		{"pipeline: through: Ordered: a pool gives its outputs as they come; for order see the documentation", build(pipeline.Ordered())},
+		{"pipeline: through: Ordered: a pool gives its outputs as they come; for order use Map(f, p.Do, Workers(n), Ordered())", build(pipeline.Ordered())},
 		{"pipeline: through: Buffer(0): want at least 1", build(pipeline.Buffer(0))},
 		{"pipeline: through: OnError: nil policy", build(pipeline.OnError(nil))},
 		{"pipeline: through: nil option", build(nil)},

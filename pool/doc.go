@@ -60,6 +60,7 @@
 //
 // # Watching and steering
 //
+// All of this is about jobs; the callers of Do, Map and Stream have the outcome at hand.
 // A [Job] reports its own status. [Pool.Stats] counts all jobs, at one instant;
 // [Pool.Workers] reports what each worker does; with [Track], [Pool.Jobs] and
 // [Pool.Job] find jobs by number; with [Observe], a function is told of each [Event].
@@ -79,6 +80,10 @@
 // the pool. So a handler that returns does not end the job it submitted. If the
 // context has already ended, no input is taken. The context of a call ends, at the
 // latest, with the Do, the job, the Map or the Stream that it is part of.
+//
+// The error of what an ended context has cut short is its cause, [context.Cause]. If you
+// cancel with a cause of your own, check for that cause, not for [context.Canceled]. The
+// error of a canceled job matches both.
 //
 // # Shutdown
 //

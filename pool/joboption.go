@@ -34,7 +34,7 @@ func Key(k any) JobOption {
 		c.once(0, "Key")
 		switch {
 		case k == nil:
-			c.refuse("Key(nil)")
+			c.refuse("Key(nil): want a key")
 		case !reflect.ValueOf(k).Comparable():
 			c.refuse("Key(%T): not comparable", k)
 		}

@@ -141,7 +141,11 @@ func (e *StuckError) Error() string {
 		return fmt.Sprintf("pool: a Stream has not ended although its context has: %v", e.Err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "pool: calls that still run although their context has ended: %d (", len(e.Calls))
+	what := "calls still run although their context has"
+	if len(e.Calls) == 1 {
+		what = "call still runs although its context has"
+	}
+	fmt.Fprintf(&b, "pool: %d %s ended (", len(e.Calls), what)
 	for i, c := range e.Calls {
 		if i > 0 {
 			b.WriteString(", ")

@@ -116,7 +116,7 @@ func TestShutdownSaysWhatIsStuck(t *testing.T) {
 			assert.LessOrEqual(t, c.Job, uint64(3))
 			assert.Equal(t, 1100*time.Millisecond, c.Age)
 		}
-		require.ErrorContains(t, err, "pool: calls that still run although their context has ended: 4 (")
+		require.ErrorContains(t, err, "pool: 4 calls still run although their context has ended (")
 		require.ErrorContains(t, err, "job 3 for 1.1s")
 		require.ErrorContains(t, err, fmt.Sprintf("worker %d", direct))
 		require.ErrorContains(t, err, "): boom")

@@ -33,7 +33,7 @@ type Stats struct {
 	Panicked  uint64
 	Canceled  uint64
 	Dropped   uint64 // dropped to make room for others; not counted in Canceled
-	Retried   uint64 // calls that were repeated
+	Retried   uint64 // calls of jobs that were repeated
 
 	Wait result.Quantiles // of the jobs that have started and ended
 	Run  result.Quantiles

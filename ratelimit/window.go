@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"sort"
@@ -38,7 +39,7 @@ type past struct {
 // or per is not positive, or if n is above 2^40.
 func NewWindow(n int, per time.Duration) *Window {
 	if n < 1 {
-		panic("ratelimit: NewWindow: less than one event")
+		panic(fmt.Sprintf("ratelimit: NewWindow(%d, %v): want at least 1 event", n, per))
 	}
 	if int64(n) > maxBurst {
 		panic("ratelimit: NewWindow: more than 2^40 events")

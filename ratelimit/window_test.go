@@ -79,7 +79,7 @@ func TestWindowLine(t *testing.T) {
 }
 
 func TestWindowBadNumbers(t *testing.T) {
-	assert.PanicsWithValue(t, "ratelimit: NewWindow: less than one event", func() { ratelimit.NewWindow(0, 1) })
+	assert.PanicsWithValue(t, "ratelimit: NewWindow(0, 1ns): want at least 1 event", func() { ratelimit.NewWindow(0, 1) })
 	assert.PanicsWithValue(t, "ratelimit: NewWindow: the length is not above zero", func() { ratelimit.NewWindow(1, 0) })
 	if math.MaxInt > math.MaxInt32 {
 		assert.PanicsWithValue(t, "ratelimit: NewWindow: more than 2^40 events", func() { ratelimit.NewWindow(math.MaxInt, 1) })

@@ -217,7 +217,7 @@ func TestStuckCall(t *testing.T) {
 					return "", nil
 				})
 				assert.Equal(t, exitInterrupted, s.run(t.Context()))
-				assert.Contains(t, stderr.String(), "jobqueue: pool: calls that still run although their context has ended: 2 (job ")
+				assert.Contains(t, stderr.String(), "jobqueue: pool: 2 calls still run although their context has ended (job ")
 				assert.Regexp(t, `, unfinished [23]\n`, stdout.String())
 				assert.Regexp(t, `(?m)^ 1  sleep 1s  running +\d +1 +0s  1\.1s$`, stdout.String())
 				close(free)
