@@ -76,7 +76,7 @@ func NewStateful[S, In, Out any](
 func (p *Pool[In, Out]) callWithState(c *callCtx, in In) (out Out, err error) {
 	s := c.slot.Load()
 	if !s.opened {
-		if err := p.openState(c, s); err != nil {
+		if err = p.openState(c, s); err != nil {
 			return out, fmt.Errorf("pool: open the state of worker %d: %w", s.id, err)
 		}
 	}
