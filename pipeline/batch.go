@@ -11,8 +11,8 @@ import (
 // last one may be shorter. With a maxWait above 0, a slice that is not full is passed on
 // once maxWait has gone by since its first value came, so that a trickle is not held up;
 // the steps before the batch then run on another goroutine than those after it. When f
-// ends, including by [Drain], the values left are passed on. Each slice belongs to its
-// receiver.
+// ends, including by [Drain], the values left are passed on; in Results they are also passed
+// on, as a success, when the run is canceled. Each slice belongs to its receiver.
 //
 // A batch carries the index, Queued and Run of its first value; its Wait lasts until its
 // last value. Inputs that failed before are passed on individually. The kind of the step is

@@ -91,5 +91,6 @@
 // # Arguments
 //
 // Nil functions, sizes below 1, options given twice and options that contradict each other
-// panic when the flow is built. The message names the stage.
+// panic when the flow is built, and options of a run when the terminal is called: for All and
+// Results before the loop. The message names the stage.
 package pipeline

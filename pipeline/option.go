@@ -105,8 +105,9 @@ func Auto(least, most int) AutoRange { return AutoRange{least, most} }
 // Ordered makes a stage with workers give its outputs in the order of its inputs. window
 // bounds the inputs that are in the stage at once, in flight or finished but waiting for an
 // earlier one, so that a slow input cannot make the rest pile up. It must not be below the
-// number of workers; a window above 65,536 counts as 65,536. The default is 128 per worker
-// up to 4,096, and at least one per worker. A stage without workers is in order anyway.
+// number of workers. A window above 65,536 counts as 65,536, so no more calls than that are
+// in flight, however many workers the stage has. The default is 128 per worker up to 4,096,
+// and at least one per worker. A stage without workers is in order anyway.
 func Ordered(window ...int) StageOption {
 	return func(c *config) {
 		c.once("Ordered")
@@ -141,7 +142,8 @@ func Buffer(n int) StageOption {
 type Waiter = pool.Waiter
 
 // Timeout ends the context of each call d after the call started; waiting before the call
-// does not count. context.Cause then names the timeout. The call of a [FlatMap] lasts until
+// does not count. context.Cause then names the timeout, and is a context.DeadlineExceeded
+// to errors.Is. The call of a [FlatMap] lasts until
 // its sequence has ended, including the time that the sequence waits for room. The run
 // waits for a function that ignores its context. The default is no timeout. A d that is not
 // positive panics, and so does a stage whose function takes no context.
@@ -198,8 +200,8 @@ func Retry(policy pool.RetryPolicy) StageOption {
 }
 
 // OnError sets what happens to an input that has failed in the stage: with an error, a
-// panic or a call of [runtime.Goexit], after the last call that [Retry] allows, or because
-// a [Limit] refused it. The default is [FailFast]. A failure caused by the end of the run
+// panic or a call of [runtime.Goexit] (but see Errors in the package documentation), after
+// the last call that [Retry] allows, or because a [Limit] refused it. The default is [FailFast]. A failure caused by the end of the run
 // is left to the terminal. A nil policy panics.
 func OnError(policy ErrorPolicy) StageOption {
 	return func(c *config) {

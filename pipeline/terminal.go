@@ -83,7 +83,7 @@ func (f Flow[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error]
 // Results returns a sequence that runs the flow each time it is ranged over and yields
 // every item that reaches the end as a Result. A failed item comes with its [*StageError],
 // and the run goes on. When ctx ends, items that have left the source and were not called
-// yet come as canceled Results with ctx's cause. A failure of the source itself comes last.
+// yet come as canceled Results with ctx's cause alone, not a StageError. A failure of the source itself comes last.
 // Leaving the loop early works as in [Flow.All].
 //
 // In the Timing of a Result, Queued is when the item left the source, Run is the time
@@ -91,7 +91,8 @@ func (f Flow[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error]
 // call. For the outputs of a FlatMap, Run is the time that the sequence has taken so far.
 // Attempt and Worker are those of the last stage that called its function on the item; the
 // only worker of a stage without Workers is 0. An item that was canceled or refused by a
-// [Limit] has Attempt 0 and Worker -1, even if earlier stages have called their functions.
+// [Limit] has Attempt 0 and Worker -1, even if earlier stages have called their functions,
+// and so has an item that no stage has called a function on.
 func (f Flow[T]) Results(ctx context.Context, opts ...RunOption) iter.Seq[result.Result[T]] {
 	last := f.check("Results")
 	newRun(ctx, "results", opts) // panics about them come here and not in the loop

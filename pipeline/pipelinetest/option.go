@@ -67,7 +67,7 @@ func (c *config) count(option string, n, least int) int {
 }
 
 // Context runs the stage with a context derived from ctx, which [CancelAfter] may end. The
-// default is tb.Context(). A nil ctx panics.
+// default is tb.Context(). [Run] panics if ctx is nil.
 func Context(ctx context.Context) Option {
 	return func(c *config) {
 		c.once("Context")
@@ -89,7 +89,7 @@ func Results() Option {
 }
 
 // Watch makes [Run] check, when the run has ended, that none of the calls counted by the
-// gauges is under way. A nil gauge panics.
+// gauges is under way, and panics if one is nil.
 func Watch(gauges ...*Gauge) Option {
 	return func(c *config) {
 		c.once("Watch")
@@ -129,15 +129,15 @@ func CancelAfter(n int, cause error) Option {
 	}
 }
 
-// LeaveAfter makes the sink leave its loop in the body of the n-th result, with break. An n
-// below 1 panics.
+// LeaveAfter makes the sink leave its loop in the body of the n-th result, with break.
+// [Run] panics if n is below 1.
 func LeaveAfter(n int) Option {
 	return func(c *config) { c.leaves = c.count("LeaveAfter", n, 1) }
 }
 
 // SinkPanicsAfter makes the body of the sink's loop panic with v at the n-th result. The
-// panic comes out of the terminal, and [Run] recovers it into [Outcome]. An n below 1
-// panics.
+// panic comes out of the terminal, and [Run] recovers it into [Outcome]. Run
+// panics if n is below 1.
 func SinkPanicsAfter(n int, v any) Option {
 	return func(c *config) {
 		c.sinkPanics = c.count("SinkPanicsAfter", n, 1)
@@ -146,7 +146,7 @@ func SinkPanicsAfter(n int, v any) Option {
 }
 
 // SlowSink makes the body of the sink's loop take d for each result; in a synctest bubble
-// this is the bubble's time. A d below 0 panics.
+// this is the bubble's time. [Run] panics if d is below 0.
 func SlowSink(d time.Duration) Option {
 	return func(c *config) {
 		c.once("SlowSink")
