@@ -4,6 +4,6 @@
 //	go test -run '^$' -bench ThreeStages ./benchmarks
 //	go run ./benchmarks/regress main
 //
-// How Millstream compares with other libraries is command compare's business; see README.md. This is a module of its own,
-// so that its dependencies are not those of the library.
+// Command compare measures how Millstream compares with other libraries; see README.md. The examples are the code of
+// docs/coming-from.md. This is a module of its own, so that its dependencies are not those of the library.
 package benchmarks
