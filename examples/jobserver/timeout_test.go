@@ -126,7 +126,8 @@ func TestABodyThatIsTooLargeIsAnsweredAtOnce(t *testing.T) {
 			rest, err := io.ReadAll(answer)
 			require.NoError(t, err, "closed by the server")
 			assert.Contains(t, string(rest), "Connection: close\r\n", name)
-			assert.LessOrEqual(t, time.Since(begin), linger, name)
+			// Package net/http may keep a connection open for as long again, for the client to read the answer.
+			assert.LessOrEqual(t, time.Since(begin), 2*linger, name)
 			require.NoError(t, conn.Close())
 		}
 	})
