@@ -155,7 +155,8 @@ func (e Event) logTo(l *slog.Logger, level slog.Level) {
 }
 
 // level returns how serious an event is. A loss is reported by whatever event comes
-// next, and would often go unseen at that event's own level.
+// next, and would often go unseen at that event's own level. It takes a pointer because an
+// event is large, and a copy per call would grow the stack of the goroutine that delivers it.
 func level(e *Event) slog.Level {
 	if e.Lost > 0 {
 		return max(ownLevel(e), slog.LevelWarn)
