@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,7 +132,13 @@ func TestClaimsAreWhatTheResultsSay(t *testing.T) {
 		{"flow/3x4/any/noop", "rill", 800.0 / 60},
 		{"flow/3x4/any/noop", "channels", 140.0 / 60},
 	}, got, "ahead by a tenth, or behind, is no claim")
-	assert.InDelta(t, 2.25, got[0].least(), 1e-9)
+}
+
+func TestTheLeadsHoldTogether(t *testing.T) {
+	assert.NoError(t, together([]float64{0.3, 0.4, 0.55, 2, 0.9}, io.Discard), "two have swung")
+	assert.ErrorContains(t, together([]float64{0.3, 0.4, 0.45, 2, 0.9}, io.Discard), "0.45")
+	assert.NoError(t, together([]float64{0.1, 0.1}, io.Discard), "two are too few")
+	assert.NoError(t, together(nil, io.Discard))
 }
 
 // TestSmallRun measures something for real, with a filter, to the terminal.

@@ -33,7 +33,7 @@ var named = []claim{
 	{scenario: "do/1/noop", theirs: "tunny"},
 }
 
-// claims are what the results say, of which the README shows the overview: where ours is ahead by a quarter or more. Less
+// claims are what the results say, of which the README shows the overview: where ours is ahead by a half or more. Less
 // than that cannot be told from noise in so short a time. Scenarios whose runs are long are left out.
 func claims(rep *report) []claim {
 	var all []claim
@@ -41,7 +41,7 @@ func claims(rep *report) []claim {
 		us, ok := s.of(subject.Name)
 		them, found := s.of(theirs)
 		c := claim{scenario: s.Name, theirs: theirs, ahead: them.NS / us.NS}
-		if ok && found && c.ahead >= 1.25 && !slices.Contains(all, c) {
+		if ok && found && c.ahead >= 1.5 && !slices.Contains(all, c) {
 			all = append(all, c)
 		}
 	}
@@ -64,18 +64,19 @@ func claims(rep *report) []claim {
 	return all
 }
 
-// margin is how much of a lead has to be there in the short mode. The rounds are short, and the machine is one that others
-// use at the same time, of another make and with another number of processors: half of a lead has been seen to go by that,
-// and a change that costs three quarters of one is no noise.
-const margin = 0.25
+// In the short mode a claim fails if ours is not ahead at all. How far ahead is another matter: the machine is one that
+// others use at the same time, perhaps of another make, and what the others measure on it swings, above all where goroutines
+// are woken: ants has taken from 1.3 to 3.2 times as long as ours within an hour. All claims together swing less, and they
+// have to hold to this part.
+const atLeast = 0.5
 
-// least is the ratio below which a claim has failed.
-func (c claim) least() float64 { return 1 + margin*(c.ahead-1) }
+// enough claims for their median to say something.
+const enough = 5
 
 const (
 	shortRounds   = 5
 	shortenBy     = 4 // a quarter of the time for a round
-	shortAttempts = 3 // a claim fails if it does in all of them: what disturbs a second is gone in the next
+	shortAttempts = 5 // a claim fails if it does in all of them: what disturbs a second is gone in the next
 )
 
 // runShort checks that all subjects do the work of all scenarios, and that the claims hold of the results in a file.
@@ -96,11 +97,16 @@ func runShort(match *regexp.Regexp, from string, stdout, stderr io.Writer) error
 	case runtime.GOMAXPROCS(0) < rep.Host.Cores:
 		say(stdout, "the claims are for %d processors, and here are %d: not checked", rep.Host.Cores, runtime.GOMAXPROCS(0))
 	default:
+		var parts []float64
 		for _, c := range claims(rep) {
-			if match.MatchString(c.scenario + "/" + c.theirs) {
-				failed = append(failed, c.check(stdout))
+			if !match.MatchString(c.scenario + "/" + c.theirs) {
+				continue
 			}
+			ratio, err := c.check(stdout)
+			failed = append(failed, err)
+			parts = append(parts, ratio/c.ahead)
 		}
+		failed = append(failed, together(parts, stdout))
 	}
 	say(stderr, "took %s", since(start))
 	return errors.Join(failed...)
@@ -131,31 +137,46 @@ func allDoTheWork(match *regexp.Regexp) (int, error) {
 	return runs, errors.Join(failed...)
 }
 
-// check measures the two beside each other, up to three times as long as the claim does not hold. It fails only if it did
-// so at a time when nobody else used the processors: what has one of two processors for itself alone is no faster than a
-// loop, and that says nothing.
-func (c claim) check(stdout io.Writer) error {
+// check measures the two beside each other, again as long as ours is not ahead, and returns by how much it is. It is an
+// error if it never was, though nobody else used the processors: what has one of two processors for itself alone is no
+// faster than a loop, and that says nothing.
+func (c claim) check(stdout io.Writer) (float64, error) {
 	var ratio float64
 	quiet := false
 	for range shortAttempts {
 		before := scenario.Busy()
 		var err error
 		if ratio, err = c.measure(); err != nil {
-			return err
+			return 0, err
 		}
 		quiet = quiet || !before && !scenario.Busy()
-		if ratio >= c.least() {
-			say(stdout, "ok    %s: %s ahead of %s, said to be %.3g times, at least %.3g", c.scenario, times(ratio), c.theirs, c.ahead, c.least())
-			return nil
+		if ratio > 1 {
+			say(stdout, "ok    %s: %s ahead of %s, said to be %.3g times", c.scenario, times(ratio), c.theirs, c.ahead)
+			return ratio, nil
 		}
 	}
 	if !quiet {
-		say(stdout, "busy  %s: %s ahead of %s, below %.3g, while others used the processors", c.scenario, times(ratio), c.theirs, c.least())
+		say(stdout, "busy  %s: %s ahead of %s, said to be %.3g times, while others used the processors", c.scenario, times(ratio), c.theirs, c.ahead)
+		return ratio, nil
+	}
+	err := fmt.Errorf("%s: %s ahead of %s, which is behind; it is said to be %.3g times ahead", c.scenario, times(ratio), c.theirs, c.ahead)
+	say(stdout, "FAIL  %v", err)
+	return ratio, err
+}
+
+// together is an error if of the claims, of which these are the parts that hold, the one in the middle holds too little.
+func together(parts []float64, stdout io.Writer) error {
+	if len(parts) < enough {
 		return nil
 	}
-	err := fmt.Errorf("%s: %s ahead of %s, which is below %.3g; it is said to be %.3g times", c.scenario, times(ratio), c.theirs, c.least(), c.ahead)
-	say(stdout, "FAIL  %v", err)
-	return err
+	m := median(parts)
+	if m < atLeast {
+		err := fmt.Errorf("the leads are %.2f of what they are said to be, in the middle: below %.2f", m, atLeast)
+		say(stdout, "FAIL  %v", err)
+		return err
+	}
+	say(stdout, "ok    the leads are %.2f of what they are said to be, in the middle", m)
+	return nil
 }
 
 // measure returns the median of how many times as long theirs takes as ours, round by round.
