@@ -192,8 +192,22 @@ func (r *slot) inHandLocked() *callCtx {
 	switch {
 	case c == nil:
 		return r.direct
-	case c.job != 0 && c.status() == result.Queued:
-		return nil // the job may yet be put back
+	case c.job != 0:
+		return r.runningLocked() // a job that has not started may yet be put back
+	}
+	return c
+}
+
+// runningLocked returns the context of the job that runs in the slot, or nil if there is
+// none. A job that the slot's call names may still be queued, or have been claimed by
+// another goroutine, which the worker is about to notice.
+func (r *slot) runningLocked() *callCtx {
+	c := r.call.Load()
+	if c == nil || c.job == 0 || c.status() != result.Running || c.nested {
+		return nil
+	}
+	if at := c.slot.Load(); at != nil && at != r {
+		return nil
 	}
 	return c
 }

@@ -80,7 +80,7 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 			return ErrWouldDeadlock
 		}
 	}
-	if !j.claim(p.clock.Now()) {
+	if !j.claimAt(hold) {
 		if claimed {
 			p.queue.Done(e)
 		}
@@ -89,20 +89,33 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 	if e == nil {
 		p.queue.Bury()
 	}
-	j.runIn(hold)
+	j.runAt(hold)
 	return nil
 }
 
-// runIn runs a claimed job on this goroutine.
-func (j *job[In, Out]) runIn(hold place) {
+// claimAt is claim for a goroutine that is no worker of the queue. Such a worker may be
+// about to claim the same job, and have it down as its call: the locks let others see
+// the claim together with where the job runs.
+func (j *job[In, Out]) claimAt(hold place) bool {
+	p := j.pool
+	t := p.tally.part(int32(hold.slot.id))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.slots.mu.Lock()
+	defer p.slots.mu.Unlock()
+	if !j.claim(p.clock.Now()) {
+		return false
+	}
 	hold.runs(&j.ctx)
 	if hold.slots == nil {
 		j.ctx.nested = true
-		t := j.pool.tally.part(int32(hold.slot.id))
-		t.mu.Lock()
 		t.nested++
-		t.mu.Unlock()
 	}
+	return true
+}
+
+// runAt runs a job that was claimed with claimAt on this goroutine.
+func (j *job[In, Out]) runAt(hold place) {
 	returned := false
 	defer func() {
 		if !returned {

@@ -73,7 +73,7 @@ func (p *Pool[In, Out]) stuck() []StuckCall {
 			return
 		}
 		s := StuckCall{Worker: at.id, Closing: at.closing}
-		if c := at.call.Load(); c != nil && c.job != 0 {
+		if c := at.runningLocked(); c != nil {
 			s.Job, s.Age = c.job, since(c.begun(), now)
 		}
 		calls = append(calls, s)

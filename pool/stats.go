@@ -64,7 +64,7 @@ func (p *Pool[In, Out]) Stats() Stats {
 		if at.closing && !at.halting {
 			closing++
 		}
-		if c := at.call.Load(); c != nil && c.job != 0 && c.status() == result.Running {
+		if at.runningLocked() != nil {
 			s.Running++
 		}
 	})
@@ -264,7 +264,7 @@ func (p *Pool[In, Out]) Workers() []WorkerInfo {
 		}
 		if at.held {
 			since = 0
-			if c := at.call.Load(); c != nil && c.job != 0 && c.status() == result.Running {
+			if c := at.runningLocked(); c != nil {
 				w.Job, since = c.job, c.begun()
 			}
 		}

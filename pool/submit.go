@@ -114,8 +114,8 @@ func (j *job[In, Out]) runHere(ctx context.Context) error {
 		j.x.accepted.Store(true)
 		j.tell(Event{Kind: JobQueued})
 	}
-	if j.claim(p.clock.Now()) {
-		j.runIn(hold)
+	if j.claimAt(hold) {
+		j.runAt(hold)
 	}
 	return nil
 }
