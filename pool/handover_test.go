@@ -408,3 +408,27 @@ func TestHaltNowEndsNoJobThatIsPutBack(t *testing.T) {
 	assert.Zero(t, wrong.Load(), "jobs of other workers whose context HaltNow(0) has ended, after %d tries", n)
 	_ = p.Close()
 }
+
+// Each time a worker of a Stream has to give its slot back, it goes on with another context. The one before has ended by
+// then, and an endless Stream keeps none of them.
+func TestStreamEndsTheContextOfARecalledWorker(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		var p *pool.Pool[int, int]
+		var before context.Context
+		p = pool.New(func(ctx context.Context, in int) (int, error) {
+			if before != nil {
+				assert.ErrorIs(t, before.Err(), context.Canceled, "input %d", in)
+			}
+			assert.NoError(t, ctx.Err())
+			before = ctx
+			before.Done() // from now on it is known to the Stream's context
+			p.Pause()
+			p.Resume()
+			return in, nil
+		}, pool.Workers(1))
+		for r := range p.Stream(t.Context(), slices.Values([]int{0, 1, 2, 3})) {
+			assert.NoError(t, r.Err)
+		}
+		assert.NoError(t, p.Close())
+	})
+}

@@ -72,9 +72,9 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 	stage := &engine.Stage[In, Out]{
 		Scope: sc, Workers: max(workers, 1), Map: p.performIn,
 		Slots: &places[In, Out]{p},
-		Bind: func(ctx context.Context) (context.Context, func(engine.Slot)) {
+		Bind: func(ctx context.Context) (context.Context, func(engine.Slot), func()) {
 			c := newCallCtx(ctx, p.life, tied)
-			return c, c.bind
+			return c, c.bind, c.close
 		},
 	}
 	if p.retry != nil {

@@ -53,9 +53,10 @@ type Stage[In, Out any] struct {
 	// Meter, if set, gathers what the stage does.
 	Meter *Meter
 	// Slots, if set, are shared with others: each chunk needs one. Bind makes the context
-	// of a worker's calls, and the function that records the worker's slot in it.
+	// of a worker's calls, the function that records the worker's slot in it, and the one
+	// that ends it.
 	Slots Places
-	Bind  func(context.Context) (context.Context, func(Slot))
+	Bind  func(context.Context) (context.Context, func(Slot), func())
 	// Calls, if set, returns how many calls Map has made for its last input.
 	Calls func(context.Context) int32
 }
@@ -73,7 +74,7 @@ func (s *Stage[In, Out]) Run(in *Queue[Item[In]], out *Queue[Item[Out]], closeOu
 			w.box = out.NewOutbox()
 		}
 		if s.Slots != nil {
-			w.ctx, w.bind = s.Bind(w.ctx)
+			w.ctx, w.bind, w.end = s.Bind(w.ctx)
 		}
 		if s.Meter != nil {
 			w.probe = s.Meter.NewProbe()
@@ -92,6 +93,7 @@ type worker[In, Out any] struct {
 	ctx   context.Context //nolint:containedctx // what its calls get
 	slot  Slot
 	bind  func(Slot)
+	end   func()
 
 	probe *Probe
 	mate  *mate // the one that works, while there is a chunk
@@ -435,7 +437,8 @@ func (w *worker[In, Out]) release() {
 	}
 	w.bind(nil)
 	if s := w.stage; s.Slots.Release(w.slot) {
-		w.ctx, w.bind = s.Bind(s.Scope.Ctx)
+		w.end()
+		w.ctx, w.bind, w.end = s.Bind(s.Scope.Ctx)
 	}
 	w.slot = nil
 }
