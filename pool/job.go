@@ -21,7 +21,8 @@ type Job[Out any] struct {
 		help(ctx context.Context) error
 		abandon(cause error, dropped bool)
 	}
-	queued int64 // reading of the pool's clock
+	queued int64  // reading of the pool's clock
+	place  uint32 // of the queue
 
 	// How the job ended: written before its state says so, by the goroutine that ends
 	// it. This takes half the space of a result.Result.

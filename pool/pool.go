@@ -122,6 +122,7 @@ func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	p.idle.Add(1) // for the crew, as its constructor asks
 	p.queue = engine.NewQueue[*job[In, Out]](p.clock, p.depth)
 	p.queue.Dead = func(j *job[In, Out]) bool { return j.Status() != result.Queued }
+	p.queue.Place = func(j *job[In, Out]) *uint32 { return &j.place }
 	p.queue.Age = func(j *job[In, Out]) int64 { return j.queued }
 	p.queue.Older = func(a, b *job[In, Out]) bool {
 		return a.queued < b.queued || a.queued == b.queued && a.ID() < b.ID()

@@ -53,7 +53,7 @@ func (j *job[In, Out]) abandon(cause error, dropped bool) {
 			j.pool.queue.Done(e) // a worker has taken it
 		}
 	default:
-		j.pool.queue.Bury()
+		j.pool.queue.Bury(j)
 	}
 }
 
@@ -87,7 +87,7 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 		return nil
 	}
 	if e == nil {
-		p.queue.Bury()
+		p.queue.Bury(j)
 	}
 	j.runAt(hold)
 	return nil

@@ -73,8 +73,9 @@
 //     no taker is on the way, unless an ordered stage's window is full or the queue is
 //     held. (An item in the outbox of a producer counts from the moment it is
 //     published.) The same is true of an entry that may go.
-//   - A queue never holds more than its limit, except for what comes back from takers,
-//     and an outbox or a taker holds at most a chunk.
+//   - A queue never holds more than its limit, except for what comes back from takers
+//     and for dead items, of which there are at most as many as others, or a few. An
+//     outbox or a taker holds at most a chunk.
 //   - Items of one producer leave the queue in the order in which they were put, and
 //     outputs of an ordered stage in the order of its inputs.
 //   - No queue keeps alive what was taken from it.

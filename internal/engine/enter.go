@@ -82,7 +82,7 @@ func (q *Queue[T]) Purge() []T {
 	q.mu.Lock()
 	q.recallLocked()
 	all := make([]T, q.sizeLocked())
-	n := q.items.shift(all)
+	n := q.shiftLocked(all)
 	if q.lane != nil {
 		for e := range q.lane.all {
 			all[n] = e.Value
@@ -202,8 +202,16 @@ func (q *Queue[T]) recallLocked() {
 }
 
 // putBackLocked puts items that were taken and not started in front of the ring, but
-// behind older items, and clears where they were.
+// behind older items, and clears where they were. It drops those that have died.
 func (q *Queue[T]) putBackLocked(back []T) {
+	taken := back
+	defer clear(taken)
+	if q.Dead != nil {
+		back = slices.DeleteFunc(back, q.Dead)
+	}
+	if len(back) == 0 {
+		return
+	}
 	older := 0
 	if q.Older != nil {
 		for older < q.items.size && q.Older(q.items.at(older), back[0]) {
@@ -215,5 +223,5 @@ func (q *Queue[T]) putBackLocked(back []T) {
 	q.items.pushFront(back)
 	q.items.pushFront(first)
 	q.taken -= uint64(len(back))
-	clear(back)
+	q.numberLocked(0, older+len(back))
 }

@@ -37,8 +37,10 @@ type Queue[T any] struct {
 	// under mu.
 
 	// Dead reports whether an item is no longer wanted. The caller that makes an item so
-	// calls [Queue.Bury].
-	Dead func(T) bool
+	// calls [Queue.Bury]. Place returns a word of the item, at first 0, that is for the
+	// queue. Either both are set or none.
+	Dead  func(T) bool
+	Place func(T) *uint32
 	// Admitted is told of an item that has gone in by Put, Enter or the like, and whether
 	// the item had to wait for room.
 	Admitted func(v T, waited bool)
@@ -92,7 +94,7 @@ type Queue[T any] struct {
 	// number n may be taken once number n-window.size has been passed on.
 	window *window
 
-	dead int // items that may have died since the last look
+	dead int // items in the ring that are buried
 	peak int // the most items that were in the ring
 
 	// void says that nothing is taken any more: what is put vanishes. Written under mu.
@@ -169,7 +171,7 @@ func (q *Queue[T]) Replace(v T, e *Entry[T]) (dropped T, full bool, err error) {
 	return dropped, full, q.putLocked(v, e)
 }
 
-// dropLocked takes out the oldest item.
+// dropLocked takes out the oldest item that is not buried.
 func (q *Queue[T]) dropLocked() T {
 	if q.lane != nil {
 		e := q.lane.oldest()
@@ -180,8 +182,10 @@ func (q *Queue[T]) dropLocked() T {
 		}
 	}
 	var first [1]T
-	q.items.shift(first[:])
-	q.taken++
+	for isDead := true; isDead; {
+		isDead = q.dead > 0 && q.isBuried(q.items.first())
+		q.shiftLocked(first[:])
+	}
 	return first[0]
 }
 
@@ -199,12 +203,13 @@ func (q *Queue[T]) putLocked(v T, e *Entry[T]) error {
 		q.enterLocked(e)
 	} else {
 		q.items.push(v)
+		q.numberLocked(q.items.size-1, q.items.size)
 	}
 	q.unlock(q.balanceLocked(q.openLocked()))
 	return nil
 }
 
-// sizeLocked returns how many items are in the queue.
+// sizeLocked returns how many items are in the queue, dead or alive.
 func (q *Queue[T]) sizeLocked() int {
 	if q.lane == nil {
 		return q.items.size
@@ -213,35 +218,13 @@ func (q *Queue[T]) sizeLocked() int {
 }
 
 // roomLocked returns how many more items may go in.
-func (q *Queue[T]) roomLocked() int { return q.limit - q.sizeLocked() }
+func (q *Queue[T]) roomLocked() int { return q.limit - q.sizeLocked() + q.dead }
 
 // overLocked reports whether the queue is empty and will stay so.
 func (q *Queue[T]) overLocked() bool { return q.closed && q.sizeLocked() == 0 }
 
-// fullLocked reports whether there is no room, even after removing dead items.
-func (q *Queue[T]) fullLocked() bool {
-	if q.roomLocked() > 0 {
-		return false
-	}
-	if q.dead > 0 {
-		q.dead = 0
-		q.items.remove(q.Dead)
-	}
-	return q.roomLocked() <= 0
-}
-
-// Bury says that an item in the queue has died. Its place becomes free at the latest
-// when there is no other room.
-func (q *Queue[T]) Bury() {
-	q.mu.Lock()
-	q.dead++
-	left := false
-	if q.blocked.first != nil && !q.fullLocked() {
-		q.refillLocked()
-		left = q.openLocked()
-	}
-	q.unlock(q.balanceLocked(left))
-}
+// fullLocked reports whether there is no room.
+func (q *Queue[T]) fullLocked() bool { return q.roomLocked() <= 0 }
 
 // Hold sets whether takers get nothing for now.
 func (q *Queue[T]) Hold(held bool) {

@@ -360,9 +360,8 @@ func (t *Taker[T]) takeLocked(limit int) bool {
 		return false
 	}
 	t.roomFor(n)
-	q.items.shift(t.chunk[:n])
 	t.base = q.taken
-	q.taken += uint64(n)
+	q.shiftLocked(t.chunk[:n])
 	t.holdLocked(n)
 	return true
 }

@@ -19,5 +19,6 @@ func (q *Queue[T]) admitLocked(items []T) {
 		return
 	}
 	q.items.pushAll(items)
+	q.numberLocked(q.items.size-len(items), q.items.size)
 	q.peak = max(q.peak, q.items.size)
 }
