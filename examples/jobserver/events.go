@@ -104,6 +104,7 @@ func (h *hub) subscribe(client netip.Prefix) (*stream, error) {
 	return s, nil
 }
 
+// unsubscribe removes a stream: nothing more is put into its queue, and its count of lost events is final.
 func (h *hub) unsubscribe(s *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -130,7 +131,7 @@ func (h *hub) sendLocked(message []byte) {
 	for s := range h.streams {
 		if s.lost > 0 {
 			select {
-			case s.events <- encode("lost", map[string]int{"lost": s.lost}):
+			case s.events <- encodeLost(s.lost):
 				s.lost = 0
 			default:
 			}
@@ -187,6 +188,9 @@ func encode(event string, v any) []byte {
 	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", event, data)
 }
 
+// encodeLost returns the event that says how many were missed.
+func encodeLost(n int) []byte { return encode("lost", map[string]int{"lost": n}) }
+
 // getEvents is /events: a snapshot, and from then on what happens, until the client goes, is too slow,
 // or the server stops.
 func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
@@ -231,8 +235,16 @@ func (s *server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		case <-r.Context().Done():
 			return nil
 		case <-s.events.quit:
-			send(encode("end", s.snapshot()))
-			_ = control.Flush()
+			s.events.unsubscribe(stream)
+			for ok && len(stream.events) > 0 { // the last events of the drain
+				ok = send(<-stream.events)
+			}
+			if ok && stream.lost > 0 {
+				ok = send(encodeLost(stream.lost))
+			}
+			if ok {
+				send(encode("end", s.snapshot()))
+			}
 			return nil
 		}
 	}

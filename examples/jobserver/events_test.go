@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millstream-go/millstream/internal/testkit"
+	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -198,6 +199,51 @@ func TestASlowClientMissesEventsAndIsToldSo(t *testing.T) {
 		h.mu.Unlock()
 		assert.Equal(t, "and on", string(<-slow.events), "it was told once")
 	})
+}
+
+// A gatedWriter is a connection whose client reads nothing until open is closed.
+type gatedWriter struct {
+	*httptest.ResponseRecorder
+	open chan struct{}
+}
+
+func (w *gatedWriter) Write(p []byte) (int, error) {
+	<-w.open
+	return w.ResponseRecorder.Write(p)
+}
+
+func TestAStreamEndsAfterTheEventsThatAreQueuedAndTheCountOfThoseThatAreLost(t *testing.T) {
+	for events, lost := range map[int]int{1: 0, streamBuffer: 0, streamBuffer + 44: 44} {
+		bubble(t, func(t *testing.T, s *server) {
+			w := &gatedWriter{httptest.NewRecorder(), make(chan struct{})}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				r := httptest.NewRequest(http.MethodGet, "/events", nil).WithContext(t.Context())
+				r.Host = "localhost"
+				s.ServeHTTP(w, r)
+			}()
+			synctest.Wait()
+			for range events {
+				s.events.publish(pool.Event{Kind: pool.WorkerHalted}, s.book)
+			}
+			s.events.close()
+			close(w.open)
+			<-done
+			count := make(map[string]int)
+			all := messages(t, w.Body.String())
+			for _, m := range all {
+				count[m.event]++
+			}
+			assert.Equal(t, events-lost, count["pool"])
+			if lost > 0 {
+				assert.Equal(t, message{"lost", `{"lost":44}`}, all[len(all)-2])
+			}
+			assert.Equal(t, "end", all[len(all)-1].event)
+			assert.True(t, w.Flushed)
+			assert.Zero(t, s.events.size())
+		})
+	}
 }
 
 // A stuckWriter is a connection whose client reads nothing: a write takes as long as the deadline says.

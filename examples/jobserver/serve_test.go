@@ -136,6 +136,25 @@ func TestDrainEndsStreamsAndPauses(t *testing.T) {
 	})
 }
 
+func TestAStreamTellsTheEndOfEachJobOfTheDrain(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		stop := follow(t, s)
+		for range 20 {
+			post(t, s, "name=a&delay=2s")
+		}
+		_, err := s.drain(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		finished := 0
+		for _, m := range stop() {
+			if m.event == "pool" && strings.Contains(m.data, `"kind":"job finished"`) {
+				finished++
+			}
+		}
+		assert.Equal(t, 20, finished)
+	}, "-max_workers", "20")
+}
+
 // process is a server behind a real listener, in this process.
 type process struct {
 	base           string
