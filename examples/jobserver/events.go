@@ -162,21 +162,34 @@ func (h *hub) publish(e pool.Event, b *book) {
 
 // send encodes an event and hands it out.
 func (h *hub) send(e pool.Event, b *book) {
+	message := encodeEvent(e, b)
+	if message == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sendLocked(message)
+}
+
+// encodeEvent returns what clients are sent of an event. Of one of a job that is forgotten already, that is how many
+// events were lost before it, and nil if none.
+func encodeEvent(e pool.Event, b *book) []byte {
 	view := poolEvent{Kind: e.Kind.String(), Time: e.Time.UTC(), Lost: e.Lost}
 	if e.Worker >= 0 {
 		view.Worker = &e.Worker
 	}
 	if e.Job != 0 {
 		rec := b.find(e.Job)
-		if rec == nil { // it is forgotten already
-			return
+		switch {
+		case rec != nil:
+			view.Job = new(rec.view())
+		case e.Lost > 0:
+			return encodeLost(e.Lost)
+		default:
+			return nil
 		}
-		view.Job = new(rec.view())
 	}
-	message := encode("pool", view)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sendLocked(message)
+	return encode("pool", view)
 }
 
 // encode returns a server-sent event. JSON has no line breaks of its own, so it is one line of data.

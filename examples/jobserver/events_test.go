@@ -201,6 +201,18 @@ func TestASlowClientMissesEventsAndIsToldSo(t *testing.T) {
 	})
 }
 
+func TestEventsThatThePoolHasLostAreToldEvenBeforeOneOfAForgottenJob(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		stream, err := s.events.subscribe(netip.Prefix{})
+		require.NoError(t, err)
+		s.events.publish(pool.Event{Kind: pool.JobFinished, Job: 7}, s.book)
+		assert.Empty(t, stream.events)
+		s.events.publish(pool.Event{Kind: pool.JobFinished, Job: 7, Lost: 44}, s.book)
+		require.Len(t, stream.events, 1)
+		assert.Equal(t, "event: lost\ndata: {\"lost\":44}\n\n", string(<-stream.events))
+	})
+}
+
 // A gatedWriter is a connection whose client reads nothing until open is closed.
 type gatedWriter struct {
 	*httptest.ResponseRecorder
