@@ -32,7 +32,7 @@ type hub struct {
 
 	mu      sync.Mutex
 	streams map[*stream]struct{}
-	last    []byte // snapshot that was sent
+	last    []byte // snapshot that was sent; nil if a stream has begun since, with one of its own
 
 	quit    chan struct{}
 	stopped chan struct{}
@@ -101,6 +101,7 @@ func (h *hub) subscribe(client netip.Prefix) (*stream, error) {
 	}
 	s := &stream{client: client, events: make(chan []byte, streamBuffer)}
 	h.streams[s] = struct{}{}
+	h.last = nil
 	return s, nil
 }
 

@@ -111,6 +111,25 @@ func TestSnapshotsComeWhenSomethingChanged(t *testing.T) {
 	})
 }
 
+// The state is back to the one that was sent last, but the second stream began with another one.
+func TestAStreamThatBeginsDuringAChangeGetsTheNextSnapshot(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		first := follow(t, s)
+		time.Sleep(time.Second + time.Millisecond)
+		s.pool.Pause()
+		second := follow(t, s)
+		s.pool.Resume()
+		time.Sleep(time.Second)
+		first()
+		var snap snapshotJSON
+		all := second()
+		require.NoError(t, json.Unmarshal([]byte(all[0].data), &snap))
+		assert.True(t, snap.Stats.Paused)
+		require.NoError(t, json.Unmarshal([]byte(all[len(all)-1].data), &snap))
+		assert.False(t, snap.Stats.Paused)
+	})
+}
+
 func TestAnIdleStreamHasHeartbeats(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		stop := follow(t, s)
