@@ -32,7 +32,9 @@ type hub struct {
 
 	mu      sync.Mutex
 	streams map[*stream]struct{}
-	last    []byte // snapshot that was sent; nil if a stream has begun since, with one of its own
+	// last is the snapshot that was sent. It is nil if not all streams have it: one has begun since, with a snapshot
+	// of its own, or has missed something.
+	last []byte
 
 	quit    chan struct{}
 	stopped chan struct{}
@@ -121,7 +123,7 @@ func (h *hub) sendSnapshot() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !bytes.Equal(message, h.last) {
-		h.last = message
+		h.last = message // before it is sent, since a stream may miss it
 		h.sendLocked(message)
 	}
 }
@@ -141,6 +143,7 @@ func (h *hub) sendLocked(message []byte) {
 		case s.events <- message:
 		default:
 			s.lost++
+			h.last = nil // so that it is told by the next snapshot at the latest
 		}
 	}
 }

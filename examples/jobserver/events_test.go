@@ -277,6 +277,27 @@ func TestAStreamEndsAfterTheEventsThatAreQueuedAndTheCountOfThoseThatAreLost(t *
 	}
 }
 
+func TestAClientThatWasSlowIsToldSoEvenIfNothingMoreHappens(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		slow, err := s.events.subscribe(netip.Prefix{})
+		require.NoError(t, err)
+		for range streamBuffer + 44 {
+			s.events.publish(pool.Event{Kind: pool.WorkerHalted}, s.book)
+		}
+		time.Sleep(time.Second) // in which it misses a snapshot as well
+		for range streamBuffer {
+			<-slow.events
+		}
+		time.Sleep(snapshotEvery)
+		synctest.Wait()
+		require.Len(t, slow.events, 2)
+		assert.Contains(t, string(<-slow.events), "event: lost\n")
+		assert.Contains(t, string(<-slow.events), "event: snapshot\n")
+		time.Sleep(time.Second)
+		assert.Empty(t, slow.events)
+	})
+}
+
 // A stuckWriter is a connection whose client reads nothing: a write takes as long as the deadline says.
 type stuckWriter struct {
 	httptest.ResponseRecorder
