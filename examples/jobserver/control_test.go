@@ -153,6 +153,25 @@ func TestOtherSitesChangeNothing(t *testing.T) {
 	})
 }
 
+// A GET of a control route changes nothing, but takes time of the machine.
+func TestOtherSitesReachNoControlRoute(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		for _, c := range controls {
+			for _, e := range []edit{
+				header("Sec-Fetch-Site", "cross-site"), header("Sec-Fetch-Site", "same-site"),
+				header("Origin", "https://evil.example"), header("Origin", "null"), header("Origin", "http://127.0.0.1:8081"),
+			} {
+				assertProblem(t, call(t, s, c.method, c.path, "", e), http.StatusForbidden)
+			}
+		}
+		for _, e := range []edit{
+			header("Sec-Fetch-Site", "same-origin"), header("Sec-Fetch-Site", "none"), header("Origin", "http://127.0.0.1:8080"),
+		} {
+			assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/debug/pprof/goroutine", "", e).Code)
+		}
+	})
+}
+
 func TestOnLoopbackOtherNamesAreNotAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		for _, name := range []string{"jobs.example", "jobs.example:8080", "127.0.0.1.jobs.example", "", "128.0.0.1", "localhost."} {

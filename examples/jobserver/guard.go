@@ -109,13 +109,16 @@ func isLocalName(host string) bool {
 }
 
 // admin lets a request through to a control route if it has the token or, if there is none to have,
-// comes from this machine.
+// comes from this machine and not from another site's page.
 func (s *server) admin(h handler) handler {
 	want := sha256.Sum256([]byte(s.opts.token))
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if s.opts.token == "" {
 			if !isLocal(r) {
 				return newProblem(http.StatusForbidden, "control routes answer on loopback only; see -admin-token")
+			}
+			if isCrossOrigin(r) {
+				return newProblem(http.StatusForbidden, "another site's page may not do this")
 			}
 			return h(w, r)
 		}
@@ -139,6 +142,14 @@ func isLocal(r *http.Request) bool {
 	}
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && from.Addr().IsLoopback() && isLocalName(hostOf(r.Host))
+}
+
+// isCrossOrigin reports whether another site's page has its visitor's browser make the request. The check in guard lets
+// each GET pass, as it changes nothing, but that of a profile takes the machine's time.
+func isCrossOrigin(r *http.Request) bool {
+	post := *r
+	post.Method = http.MethodPost
+	return http.NewCrossOriginProtection().Check(&post) != nil
 }
 
 // A responseWriter knows the status that was sent, and gives the answers of ServeMux, which are text,
