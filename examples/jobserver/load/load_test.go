@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -44,11 +45,35 @@ func TestALedgerThatDoesNotAddUp(t *testing.T) {
 		"two outcomes of one request":  func(l *ledger) { l.statuses[429]++ },
 		"one job for two answers":      func(l *ledger) { l.locations[1] = "/work/1" },
 		"an answer without a job":      func(l *ledger) { l.locations = l.locations[:1] },
+		"no job":                       func(l *ledger) { l.statuses, l.locations = map[int]int{429: 3}, nil },
+		"no request":                   func(l *ledger) { *l = ledger{} },
 	} {
 		l := whole()
 		spoil(l)
 		assert.Error(t, l.check(), name)
 	}
+}
+
+// With ?wait= the answer has the job's end.
+func TestAJobThatWasWaitedForIsTaken(t *testing.T) {
+	l := &ledger{sent: 2, statuses: map[int]int{200: 1, 202: 1}, locations: []string{"/work/1", "/work/2"}}
+	require.NoError(t, l.check())
+	assert.Equal(t, 2, l.taken())
+	l.locations[1] = "/work/1"
+	assert.Error(t, l.check())
+}
+
+func TestALoadOnNothingFails(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nowhere := "http://" + listener.Addr().String() + "/work"
+	require.NoError(t, listener.Close())
+	o := options{url: nowhere, rounds: 2, connections: 2, requests: 10, atMost: time.Minute, body: "name=a"}
+	dialErr, ok := errors.AsType[*net.OpError](run(o, io.Discard))
+	require.True(t, ok, "the error says why")
+	assert.Equal(t, "dial", dialErr.Op)
+	o.against = nowhere
+	assert.Error(t, run(o, io.Discard))
 }
 
 func TestAServerThatLosesJobs(t *testing.T) {
@@ -128,10 +153,10 @@ func TestRequestsThatAreBrokenOffAreCounted(t *testing.T) {
 	}()
 	l, err := send(t.Context(), options{connections: 3, requests: 20, body: "name=a"}, "http://"+listener.Addr().String()+"/work")
 	require.NoError(t, err)
-	require.NoError(t, l.check())
 	assert.Equal(t, 20, l.sent)
 	assert.Equal(t, 20, l.broken)
 	assert.Zero(t, l.taken())
+	assert.EqualError(t, l.check(), "no job was taken")
 	assert.Contains(t, l.String(), "20 broken off")
 
 	_, err = send(t.Context(), options{connections: 1, requests: 1}, "ftp://127.0.0.1")

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -92,7 +93,8 @@ func run(o options, out io.Writer) error {
 type ledger struct {
 	sent      int
 	statuses  map[int]int
-	broken    int // without an answer
+	broken    int   // without an answer
+	dialErr   error // of the last connection that could not be made
 	took      []time.Duration
 	locations []string // of the jobs that were taken, if the server tells them
 	elapsed   time.Duration
@@ -121,6 +123,7 @@ func send(ctx context.Context, o options, to string) (*ledger, error) {
 		l := &ledgers[i]
 		all.sent += l.sent
 		all.broken += l.broken
+		all.dialErr = cmp.Or(all.dialErr, l.dialErr)
 		for status, n := range l.statuses {
 			all.statuses[status] += n
 		}
@@ -137,6 +140,7 @@ func (l *ledger) fill(ctx context.Context, target *url.URL, form string, more fu
 	for {
 		w, err := dial(ctx, target, form)
 		if err != nil {
+			l.dialErr = err
 			return
 		}
 		again := l.post(w, more)
@@ -169,10 +173,12 @@ func (l *ledger) post(w *wire, more func() bool) bool {
 	return false
 }
 
-// taken is the number of jobs that were taken.
-func (l *ledger) taken() int { return l.statuses[http.StatusAccepted] + l.statuses[http.StatusCreated] }
+// taken is the number of jobs that were taken. The answer is OK if it waited for the end of the job.
+func (l *ledger) taken() int {
+	return l.statuses[http.StatusOK] + l.statuses[http.StatusCreated] + l.statuses[http.StatusAccepted]
+}
 
-// check returns an error if the ledger does not add up.
+// check returns an error if the ledger does not add up, or has no job.
 func (l *ledger) check() error {
 	answered := 0
 	for _, n := range l.statuses {
@@ -180,6 +186,9 @@ func (l *ledger) check() error {
 	}
 	if answered+l.broken != l.sent {
 		return fmt.Errorf("%d were sent, %d answered, %d broken", l.sent, answered, l.broken)
+	}
+	if l.taken() == 0 {
+		return errors.Join(errors.New("no job was taken"), l.dialErr)
 	}
 	if len(l.locations) > 0 {
 		unique := slices.Clone(l.locations)
