@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millstream-go/millstream/internal/testkit"
 )
 
 // The program is run as it is, gets more than it can take from 64 connections, and is stopped in the middle.
@@ -76,6 +79,15 @@ func TestALoadOnNothingFails(t *testing.T) {
 	assert.Error(t, run(o, io.Discard))
 }
 
+func TestALoadOfNothingIsAWrongUsage(t *testing.T) {
+	const usage = "want at least 1 of -c, -n and -rounds"
+	for _, o := range []options{
+		{connections: -1, requests: 1}, {connections: 1}, {connections: 1, requests: 1, against: "http://127.0.0.1:1"},
+	} {
+		assert.EqualError(t, run(o, io.Discard), usage)
+	}
+}
+
 func TestAServerThatLosesJobs(t *testing.T) {
 	l := &ledger{sent: 3, broken: 1, statuses: map[int]int{202: 2}, locations: []string{"/work/1", "/work/2"}}
 	const good = `{"id":1,"status":"succeeded"}` + "\n" + `{"id":2,"status":"failed"}` + "\n"
@@ -136,6 +148,21 @@ func TestAnswersAreRead(t *testing.T) {
 	}
 }
 
+func TestAnAnswerMayWaitForTheJob(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		go func() {
+			_, _ = server.Read(make([]byte, 1))
+			time.Sleep(30 * time.Second) // the longest ?wait=
+			_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}()
+		w := &wire{client, bufio.NewReader(client), []byte("x")}
+		a, err := w.post()
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, a.status)
+	})
+}
+
 // A server that hangs up without an answer breaks each request off, and all of them are counted.
 func TestRequestsThatAreBrokenOffAreCounted(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -161,7 +188,8 @@ func TestRequestsThatAreBrokenOffAreCounted(t *testing.T) {
 
 	_, err = send(t.Context(), options{connections: 1, requests: 1}, "ftp://127.0.0.1")
 	assert.Error(t, err)
-	assert.Error(t, run(options{serve: filepath.Join(t.TempDir(), "none")}, io.Discard))
+	none := options{serve: filepath.Join(t.TempDir(), "none"), connections: 1, requests: 1}
+	assert.ErrorIs(t, run(none, io.Discard), os.ErrNotExist)
 	_, err = readEndsOf(filepath.Join(t.TempDir(), "none"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }

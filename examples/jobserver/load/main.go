@@ -60,6 +60,9 @@ func main() {
 }
 
 func run(o options, out io.Writer) error {
+	if o.connections < 1 || o.requests < 1 || o.against != "" && o.rounds < 1 {
+		return errors.New("want at least 1 of -c, -n and -rounds")
+	}
 	if o.against != "" {
 		return compare(o, out)
 	}

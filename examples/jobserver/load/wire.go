@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patience is how long a request may take before it counts as broken off.
-const patience = 10 * time.Second
+// patience is how long a request may take before it counts as broken off. A server may wait for a job for 30 seconds.
+const patience = 40 * time.Second
 
 // A wire is one connection to the server. It speaks just the HTTP that posting takes: a client for all
 // purposes would take more of the machine than the server that is to be measured on it.
