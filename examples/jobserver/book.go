@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -119,6 +124,37 @@ func (b *book) size() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return len(b.records)
+}
+
+// left returns the numbers of the jobs that did not end, or that the end of the drain has ended, in
+// order. Nothing is forgotten any more when jobs are no longer taken, so these are all.
+func (b *book) left() []uint64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var ids []uint64
+	for id, r := range b.records {
+		if res, ended := r.job.Result(); !ended || errors.Is(res.Err, errDeadline) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// writeLedger writes all jobs that are remembered, one a line, by number.
+func (b *book) writeLedger(w io.Writer) error {
+	b.mu.RLock()
+	records := slices.Collect(maps.Values(b.records))
+	b.mu.RUnlock()
+	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.job.ID(), b.job.ID()) })
+	out := bufio.NewWriter(w)
+	lines := json.NewEncoder(out)
+	for _, r := range records {
+		if err := lines.Encode(r.view()); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
 }
 
 // A jobView is a job as clients see it. Durations are in seconds; those that were measured say so in

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/millstream-go/millstream/pool"
@@ -91,37 +85,6 @@ func (s *server) drain(ctx context.Context) (report, error) {
 		s.log.Warn("left", "jobs", len(rep.Left), "first", rep.Left[:min(20, len(rep.Left))])
 	}
 	return rep, err
-}
-
-// left returns the numbers of the jobs that did not end, or that the end of the drain has ended, in
-// order. Nothing is forgotten any more when jobs are no longer taken, so these are all.
-func (b *book) left() []uint64 {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var ids []uint64
-	for id, r := range b.records {
-		if res, ended := r.job.Result(); !ended || errors.Is(res.Err, errDeadline) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// writeLedger writes all jobs that are remembered, one a line, by number.
-func (b *book) writeLedger(w io.Writer) error {
-	b.mu.RLock()
-	records := slices.Collect(maps.Values(b.records))
-	b.mu.RUnlock()
-	slices.SortFunc(records, func(a, b *record) int { return cmp.Compare(a.job.ID(), b.job.ID()) })
-	out := bufio.NewWriter(w)
-	lines := json.NewEncoder(out)
-	for _, r := range records {
-		if err := lines.Encode(r.view()); err != nil {
-			return err
-		}
-	}
-	return out.Flush()
 }
 
 // A report says what became of all jobs.

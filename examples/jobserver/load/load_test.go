@@ -151,6 +151,7 @@ func TestAnswersAreRead(t *testing.T) {
 func TestAnAnswerMayWaitForTheJob(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		client, server := net.Pipe()
+		defer client.Close()
 		go func() {
 			_, _ = server.Read(make([]byte, 1))
 			time.Sleep(30 * time.Second) // the longest ?wait=
