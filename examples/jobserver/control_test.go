@@ -186,6 +186,14 @@ func TestOnLoopbackOtherNamesAreNotAnswered(t *testing.T) {
 	}, "-hosts", "Queue.lan, other")
 }
 
+func TestAnAddressOnLoopbackIsKnownHoweverItIsWritten(t *testing.T) {
+	for _, addr := range []string{"localhost", "LocalHost", "127.1.2.3", "::1", "[::1]", "::ffff:127.0.0.1"} {
+		bubble(t, func(t *testing.T, s *server) {
+			assertProblem(t, call(t, s, http.MethodGet, "/work", "", host("jobs.example")), http.StatusMisdirectedRequest)
+		}, "-addr", addr)
+	}
+}
+
 func TestElsewhereOtherNamesAreAnsweredUnlessItWasToldItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T, s *server) {
 		assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/work", "", host("jobs.example")).Code)
@@ -196,6 +204,14 @@ func TestElsewhereOtherNamesAreAnsweredUnlessItWasToldItsOwn(t *testing.T) {
 			assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/work", "", host(name)).Code, name)
 		}
 	}, "-addr", "0.0.0.0", "-hosts", "queue.lan")
+}
+
+func TestAHostMayHaveAPortOrBrackets(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		for _, name := range []string{"queue.lan", "queue.lan:8080", "[2001:db8::1]", "[2001:db8::1]:80", "[2001:db8::2]"} {
+			assert.Equal(t, http.StatusOK, call(t, s, http.MethodGet, "/work", "", host(name)).Code, name)
+		}
+	}, "-hosts", "Queue.lan:8080,[2001:db8::1],2001:db8::2")
 }
 
 func TestAnAddressMayStandInBrackets(t *testing.T) {

@@ -92,6 +92,7 @@ func (s *server) knowsHost(hostport string) bool {
 		len(s.opts.hosts) == 0 && !isLocalName(s.opts.addr)
 }
 
+// hostOf returns the host in small letters, without its port and the brackets of an IPv6 address.
 func hostOf(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
@@ -101,7 +102,7 @@ func hostOf(hostport string) string {
 }
 
 func isLocalName(host string) bool {
-	if host == "localhost" || host == "127.0.0.1" {
+	if strings.EqualFold(host, "localhost") || host == "127.0.0.1" {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

@@ -128,8 +128,8 @@ func parseArgs(args []string) (options, error) {
 		o.addr = o.addr[1 : n-1]
 	}
 	for name := range strings.SplitSeq(hosts, ",") {
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" {
-			o.hosts = append(o.hosts, name)
+		if name = strings.TrimSpace(name); name != "" {
+			o.hosts = append(o.hosts, hostOf(name))
 		}
 	}
 	return o, nil
