@@ -41,6 +41,7 @@ var hostile = []struct {
 	{name: "name that turns the text around", body: "name=%e2%80%aegpj.exe&delay=1s", status: 400, field: "name"},
 	{name: "overlong UTF-8", body: "name=%c0%bcscript%c0%be&delay=1s", status: 400, field: "name"},
 	{name: "name of a joiner alone", body: "name=%e2%80%8d&delay=1s", status: 400, field: "name"},
+	{name: "name of a filler that is drawn as nothing", body: "name=%e3%85%a4&delay=1s", status: 400, field: "name"},
 	{name: "name of marks alone", body: "name=+%cc%80%cc%80&delay=1s", status: 400, field: "name"},
 	{name: "name that is drawn over other lines", body: "name=a" + strings.Repeat("%cc%80", maxMarks+1) + "&delay=1s", status: 400, field: "name"},
 	{name: "name given twice", body: "name=a&name=b&delay=1s", status: 400},

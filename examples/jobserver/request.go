@@ -96,7 +96,7 @@ func checkName(name string) error {
 			}
 			continue
 		case c == '\u200d': // which joins emojis
-		case !unicode.IsPrint(c):
+		case !unicode.IsPrint(c), unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c): // such as Hangul fillers
 			return badField("name", fmt.Sprintf("has the character %U", c))
 		default:
 			visible = visible || c != ' '
