@@ -43,17 +43,19 @@ func (p *Pool[In, Out]) Halt(worker int) error {
 }
 
 // HaltNow is like Halt, but also ends the context of the current call, with [ErrHalted]
-// as the cause: the function decides what becomes of its input.
+// as the cause: the function decides what becomes of its input. The same holds for jobs
+// that run within the share of that call because it waits for them with [Job.Wait], but
+// not for jobs that other workers run.
 func (p *Pool[In, Out]) HaltNow(worker int) error {
 	inHand, err := p.halt("HaltNow", worker, true)
-	if inHand != nil {
-		inHand.end(ErrHalted)
+	for _, c := range inHand {
+		c.end(ErrHalted)
 	}
 	return err
 }
 
-// halt returns the current call, if there is one that has started.
-func (p *Pool[In, Out]) halt(method string, worker int, now bool) (*callCtx, error) {
+// halt returns, with now, the calls that run on the worker.
+func (p *Pool[In, Out]) halt(method string, worker int, now bool) ([]*callCtx, error) {
 	p.control.Lock()
 	defer p.control.Unlock()
 	inHand, err := p.slots.Halt(worker, now, p.finishing)

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
+	"github.com/millstream-go/millstream/result"
 )
 
 // A Map whose workers are all held for a moment goes on behind it, also if others have
@@ -123,6 +125,81 @@ func TestErrorOfHaltNowNamesIt(t *testing.T) {
 	p := newTasks(pool.Workers(1))
 	defer closing(t, p)
 	assert.ErrorContains(t, p.HaltNow(3), "HaltNow(3)")
+}
+
+// "The same holds for jobs that run within the share of that call because it waits for them with Job.Wait, but not for jobs
+// that other workers run": at any depth, with a call of Do in between.
+func TestHaltNowEndsJobsInTheShareOfTheCall(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(2))
+		defer p.Close()
+		gate := make(chan struct{})
+		other := submit(t, p, block(gate)) // the other worker is busy
+		synctest.Wait()
+		var causes []error
+		var jobs []*pool.Job[int]
+		nest := func(in task) task {
+			return func(ctx context.Context) (int, error) {
+				j, err := p.Submit(ctx, in)
+				if err != nil {
+					return 0, err
+				}
+				jobs = append(jobs, j)
+				_, err = j.Wait(ctx)
+				causes = append(causes, context.Cause(ctx))
+				return 0, err
+			}
+		}
+		outer := submit(t, p, nest(nest(func(ctx context.Context) (int, error) { return p.Do(ctx, nest(heed)) })))
+		synctest.Wait()
+		require.Len(t, jobs, 3)
+		at := slices.IndexFunc(p.Workers(), func(w pool.WorkerInfo) bool { return w.Job == outer.ID() })
+		require.GreaterOrEqual(t, at, 0)
+		require.NoError(t, p.HaltNow(at))
+		synctest.Wait()
+		assert.Equal(t, []error{pool.ErrHalted, pool.ErrHalted, pool.ErrHalted}, causes)
+		for _, j := range append(jobs, outer) {
+			assert.Equal(t, result.Canceled, j.Status(), "job %d", j.ID())
+		}
+		assert.Equal(t, result.Running, other.Status(), "it is on another worker")
+		assert.Equal(t, 1, p.Stats().Running)
+		close(gate)
+	})
+}
+
+// HaltNow of a worker that a caller has taken to run its own job, at any moment of that.
+func TestHaltNowReachesAJobThatItsCallerRuns(t *testing.T) {
+	checkLeaks(t)
+	p := newTasks(pool.Workers(1), pool.Queue(1), pool.WhenFull(pool.CallerRuns))
+	_, err := p.Submit(t.Context(), give(0), pool.After(time.Hour)) // the queue is full
+	require.NoError(t, err)
+	for range many(500) + 100 {
+		require.NoError(t, p.Resize(1))
+		miss, ended := make(chan struct{}), make(chan error)
+		go func() {
+			_, err := p.Submit(t.Context(), func(ctx context.Context) (int, error) {
+				select {
+				case <-ctx.Done():
+				case <-miss:
+				}
+				return 0, nil
+			})
+			ended <- err
+		}()
+		for p.Stats().Busy == 0 {
+			runtime.Gosched()
+		}
+		require.NoError(t, p.HaltNow(0))
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+		case <-time.After(10 * time.Second):
+			close(miss)
+			<-ended
+			t.Fatal("HaltNow has missed the job")
+		}
+	}
+	require.NoError(t, p.Close())
 }
 
 // "Jobs start in the order in which they came": if a worker takes several jobs in hand,

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
@@ -138,10 +139,10 @@ func (s *slots) Resume() {
 	s.unlock()
 }
 
-// Halt stops a worker after its current call. With now, it returns that call if it has
-// started; a job that is just about to start notices the halt itself. With keepOne, it
-// does not stop the last worker.
-func (s *slots) Halt(id int, now, keepOne bool) (inHand *callCtx, err error) {
+// Halt stops a worker after its current call. With now, it returns that call and the
+// jobs that run in a share of the slot, as far as they have started; a job that is just
+// about to start notices the halt itself. With keepOne, it does not stop the last worker.
+func (s *slots) Halt(id int, now, keepOne bool) (inHand []*callCtx, err error) {
 	s.mu.Lock()
 	switch {
 	case s.over:
@@ -184,18 +185,30 @@ func (s *slots) Halt(id int, now, keepOne bool) (inHand *callCtx, err error) {
 	return inHand, nil
 }
 
-// inHandLocked returns the call that runs in the slot and is to end, or nil. It sets
-// its mark before it looks: see slot.call.
-func (r *slot) inHandLocked() *callCtx {
+// inHandLocked returns the calls that are to end: the one that runs in the slot, and then
+// the jobs in a share of it. It sets its mark before it looks: see slot.call.
+func (r *slot) inHandLocked() []*callCtx {
 	r.now.Store(true)
 	c := r.call.Load()
 	switch {
 	case c == nil:
-		return r.direct
+		c = r.direct
 	case c.job != 0:
-		return r.runningLocked() // a job that has not started may yet be put back
+		c = r.runningLocked() // a job that has not started may yet be put back
 	}
-	return c
+	if c == nil {
+		return slices.Clone(r.nested)
+	}
+	return append([]*callCtx{c}, r.nested...)
+}
+
+// unnest records that a job which ran in the share of a call has ended.
+func (s *slots) unnest(c *callCtx) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := c.slot.Load()
+	i := slices.Index(r.nested, c)
+	r.nested = slices.Delete(r.nested, i, i+1)
 }
 
 // runningLocked returns the context of the job that runs in the slot, or nil if there is

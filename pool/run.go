@@ -110,6 +110,7 @@ func (j *job[In, Out]) claimAt(hold place) bool {
 	if hold.slots == nil {
 		j.ctx.nested = true
 		t.nested++
+		hold.slot.nested = append(hold.slot.nested, &j.ctx)
 	}
 	return true
 }
@@ -126,11 +127,15 @@ func (j *job[In, Out]) runAt(hold place) {
 	returned = true
 }
 
-// start calls the function and ends the job, unless the function panics. begun is a
-// reading of the clock; start returns the reading at the end.
+// start calls the function and ends the job, unless the function panics. The job must
+// have been claimed, and be what the slot shows to run in it. begun is a reading of the
+// clock; start returns the reading at the end.
 func (j *job[In, Out]) start(s *slot, begun int64) int64 {
 	p := j.pool
 	j.ctx.slot.Store(s)
+	if s.leave.Load() && s.now.Load() {
+		j.ctx.end(ErrHalted) // HaltNow came before the claim, and did not see the job
+	}
 	if len(p.limits) > 0 {
 		if err := p.before(&j.ctx); err != nil {
 			return j.end(err)
@@ -208,6 +213,7 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 	}
 	if c.nested {
 		t.nested--
+		p.slots.unnest(c)
 	}
 	c.state.Store(stateOf(uint64(status), begun))
 	t.mu.Unlock()

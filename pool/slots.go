@@ -15,11 +15,12 @@ type slot struct {
 	id int
 
 	// call is what runs in the slot, as far as it is known. The holder of the slot sets it
-	// before a call, and then looks at leave. So a goroutine that sets leave and then
-	// looks at call either sees the call or is seen by it.
+	// before a call, unless it is in direct, and then looks at leave; for a job, start does
+	// so. So a goroutine that sets leave and then looks at call either sees the call or is
+	// seen by it.
 	call  atomic.Pointer[callCtx]
 	leave atomic.Bool // the slot is to be given back before the next call
-	now   atomic.Bool // and the context of the one that has just started is to end
+	now   atomic.Bool // and the context of a job that has just started is to end
 
 	// Used only by the holder: what NewStateful has opened.
 	state           any
@@ -35,7 +36,8 @@ type slot struct {
 	lastEnd int64
 
 	// Guarded by slots.mu.
-	direct       *callCtx // what runs in it, if TryAcquire was given it; saves a store to call
+	direct       *callCtx   // what runs in it, if TryAcquire was given it; saves a store to call
+	nested       []*callCtx // jobs that run in a share of it, outer ones first
 	held         bool
 	halting      bool // to be retired when it is given back
 	excused      bool // its call does not count among those under way

@@ -41,9 +41,6 @@ func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, 
 					t.Skip()
 					return
 				}
-				if w.slot.leave.Load() && w.slot.now.Load() {
-					w.job.ctx.end(ErrHalted) // HaltNow came between the two checks
-				}
 				w.mark = w.job.start(w.slot, begun)
 				return
 			}
