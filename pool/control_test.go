@@ -147,6 +147,23 @@ func TestHaltedIdleWorkerIsGoneAtOnce(t *testing.T) {
 	})
 }
 
+// Idle is "workers that are free to make one": what a halted worker still does is no call of one of those that are left.
+func TestIdleCountsTheWorkersBesideAHaltedOne(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newSleepers(pool.Workers(3))
+		defer p.Close()
+		submitAll(t, p, hours(1)...)
+		synctest.Wait()
+		require.NoError(t, p.Halt(0))
+		s := p.Stats()
+		assert.Equal(t, []int{2, 1, 2}, []int{s.Workers, s.Busy, s.Idle}, "workers, busy, idle")
+		submitAll(t, p, hours(2)...)
+		synctest.Wait()
+		s = p.Stats()
+		assert.Equal(t, []int{2, 3, 0}, []int{s.Workers, s.Busy, s.Idle}, "workers, busy, idle")
+	})
+}
+
 // An idle worker's HaltNow has no call to end: later ones of its number are not touched.
 func TestHaltNowOfIdleWorkerEndsNothing(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

@@ -352,8 +352,9 @@ func (s *slots) Workers() (workers, halted int) {
 }
 
 // counts calls f with each slot, under the lock, and returns how many workers there are
-// at that moment, whether they are paused, and how many slots are held.
-func (s *slots) counts(f func(*slot)) (workers int, paused bool, held int) {
+// at that moment, whether they are paused, and how many slots are held: by workers, and
+// by halted ones that still make a call.
+func (s *slots) counts(f func(*slot)) (workers int, paused bool, held, excused int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, at := range s.seats {
@@ -361,7 +362,7 @@ func (s *slots) counts(f func(*slot)) (workers int, paused bool, held int) {
 			f(at.slot)
 		}
 	}
-	return s.workers, s.paused && !s.closed, s.held + s.excused
+	return s.workers, s.paused && !s.closed, s.held, s.excused
 }
 
 // Crowded reports whether a caller waits in line for a slot.

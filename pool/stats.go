@@ -59,8 +59,8 @@ func (p *Pool[In, Out]) Stats() Stats {
 		s.Dropped += t.dropped
 		s.Running += t.nested
 	}
-	closing := 0
-	s.Workers, s.Paused, s.Busy = p.slots.counts(func(at *slot) {
+	var held, excused, closing int
+	s.Workers, s.Paused, held, excused = p.slots.counts(func(at *slot) {
 		if at.closing && !at.halting {
 			closing++
 		}
@@ -68,7 +68,7 @@ func (p *Pool[In, Out]) Stats() Stats {
 			s.Running++
 		}
 	})
-	s.Idle = max(s.Workers-s.Busy-closing, 0)
+	s.Busy, s.Idle = held+excused, max(s.Workers-held-closing, 0)
 	_, queued := p.queue.Counts()
 	s.Accepted = accepted + queued
 	for status, n := range map[result.Status]*uint64{
