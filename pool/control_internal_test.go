@@ -28,3 +28,11 @@ func TestHaltNowReachesTheJobThatIsAboutToStart(t *testing.T) {
 		assert.Equal(t, ErrHalted, cause, "nested %t", nested)
 	}
 }
+
+// When the slots are closed, a caller in line gets an error, even if the pool's life has not ended yet.
+func TestCallerInLineGetsAnErrorFromSlotsThatAreClosed(t *testing.T) {
+	p := New(func(_ context.Context, in int) (int, error) { return in, nil }, Workers(1))
+	p.slots.Close()
+	_, err := p.Do(t.Context(), 1)
+	assert.Equal(t, ErrClosed, err)
+}

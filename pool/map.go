@@ -90,7 +90,7 @@ func (m *mapping[In, Out]) ask() {
 		return
 	}
 	m.helpers.Go(func() {
-		if slot, err := m.pool.slots.Acquire(m.joining); err == nil {
+		if slot := m.pool.slots.Acquire(m.joining); slot != nil {
 			m.work(place{slot: slot, slots: m.pool.slots})
 		}
 	})
@@ -122,7 +122,7 @@ func (m *mapping[In, Out]) work(h place) {
 			if h, err = m.pool.acquire(m.joining, nil, nil); err != nil { // a share will do
 				held = false
 				if m.indices.Left() { // else all have been started meanwhile
-					m.fail(m.pool.why(err))
+					m.fail(err)
 				}
 				return
 			}

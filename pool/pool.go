@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -317,7 +318,7 @@ func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) 
 		<-t.turn // it was served at the same moment
 	}
 	if t.slot == nil {
-		return place{}, context.Cause(p.life)
+		return place{}, cmp.Or(context.Cause(p.life), ErrClosed)
 	}
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // both at the same moment: the call must not start
@@ -327,14 +328,6 @@ func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) 
 		return place{}, err
 	}
 	return place{slot: t.slot, slots: p.slots}, nil
-}
-
-// why returns the reason for an error of slots.Acquire.
-func (p *Pool[In, Out]) why(err error) error {
-	if errors.Is(err, engine.ErrClosed) {
-		return context.Cause(p.life)
-	}
-	return err
 }
 
 // errStopped means that a place is no longer needed.

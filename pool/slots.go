@@ -142,30 +142,26 @@ func (s *slots) takeLocked() (got *slot, isNew bool) {
 	return got, isNew
 }
 
-// Acquire takes a slot, and waits for one if it must, until ctx ends or the slots are
-// closed: then the error is ctx's cause or [engine.ErrClosed]. If ctx has ended, it
-// takes no slot that it had to wait for.
-func (s *slots) Acquire(ctx context.Context) (*slot, error) {
+// Acquire takes a slot, and waits for one if it must. It returns nil if ctx ends first
+// or the slots are closed. If ctx has ended, it takes no slot that it had to wait for.
+func (s *slots) Acquire(ctx context.Context) *slot {
 	if got := s.TryAcquire(nil); got != nil {
-		return got, nil
+		return got
 	}
 	t := s.Line()
 	select {
 	case <-t.turn:
 	case <-ctx.Done():
 		if s.Leave(t) {
-			return nil, context.Cause(ctx)
+			return nil
 		}
 		<-t.turn // it was served at the same moment
 	}
-	switch {
-	case t.slot == nil:
-		return nil, engine.ErrClosed
-	case ctx.Err() != nil:
+	if t.slot != nil && ctx.Err() != nil {
 		s.Release(t.slot)
-		return nil, context.Cause(ctx)
+		return nil
 	}
-	return t.slot, nil
+	return t.slot
 }
 
 // ticket is a place in the line for a slot.

@@ -60,11 +60,9 @@ func (w *worker[In, Out]) Handle(t *engine.Taker[*job[In, Out]], item **job[In, 
 func (w *worker[In, Out]) again(t *engine.Taker[*job[In, Out]]) **job[In, Out] {
 	w.job = nil
 	t.PutBack()
-	slot, err := w.pool.slots.Acquire(w.pool.life)
-	if err != nil {
+	if w.slot = w.pool.slots.Acquire(w.pool.life); w.slot == nil {
 		return nil
 	}
-	w.slot = slot
 	item := t.Retake()
 	w.mark = t.Started()
 	return item
