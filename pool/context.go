@@ -67,7 +67,8 @@ func newCallCtx(parent context.Context, life *life, b bond) *callCtx {
 
 // lender returns the context whose values ctx lends to a job. A call that submits a job
 // does not lend itself: if jobs submit jobs, that would make a chain that keeps them
-// all alive.
+// all alive. A context derived from that of the call may have values of its own, and
+// lends what it is derived from.
 func lender(ctx context.Context) context.Context {
 	for {
 		switch c := ctx.(type) {
@@ -109,8 +110,8 @@ func CallOf(ctx context.Context) (CallInfo, bool) {
 	if c == nil {
 		return CallInfo{}, false
 	}
-	s := c.slot.Load()
-	if s == nil || c.status().Terminal() {
+	s := c.at()
+	if s == nil {
 		return CallInfo{}, false
 	}
 	return CallInfo{Pool: c.life.pool, Job: c.job, Worker: s.id, Attempt: 1 + int(c.retries.Load())}, true
@@ -123,10 +124,18 @@ type anyCall struct{}
 // the call runs: a context may outlive its call.
 func outerCall(ctx context.Context, life *life) *callCtx {
 	c, _ := ctx.Value(callKey{life}).(*callCtx)
-	if c == nil || c.slot.Load() == nil || c.status().Terminal() {
+	if c == nil || c.at() == nil {
 		return nil
 	}
 	return c
+}
+
+// at returns the slot that the call runs in, or nil if the call is over.
+func (c *callCtx) at() *slot {
+	if c.status().Terminal() {
+		return nil // a job keeps its slot
+	}
+	return c.slot.Load()
 }
 
 // The state of a job is one word, so that all of it changes at once: the lowest bits

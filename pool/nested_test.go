@@ -4,11 +4,13 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pool"
@@ -128,6 +130,50 @@ func TestNestedCallsTakeTurns(t *testing.T) {
 		assert.NoError(t, err)
 		assert.EqualValues(t, 1, g.peak.Load(), "in one share at once")
 		assert.EqualValues(t, 10, g.total.Load())
+	})
+}
+
+// "A context lends a share only while its call runs": those of a job, too, even if the share is in use when the job ends.
+func TestJobThatIsOverLendsNoShare(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := newTasks(pool.Workers(1))
+		spawn, first, last, end := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+		var outside, inside atomic.Bool
+		note := func(runs *atomic.Bool) task {
+			return func(context.Context) (int, error) { runs.Store(true); <-end; return 0, nil }
+		}
+		var calls sync.WaitGroup
+		do := func(ctx context.Context, in task) {
+			calls.Go(func() {
+				_, err := p.Do(ctx, in)
+				assert.NoError(t, err)
+			})
+		}
+		j := submit(t, p, func(ctx context.Context) (int, error) {
+			<-spawn
+			ctx = context.WithoutCancel(ctx)
+			do(ctx, block(first)) // in the share
+			time.Sleep(1)
+			do(ctx, note(&inside)) // waits for it
+			<-last
+			return 0, nil
+		})
+		synctest.Wait()
+		do(t.Context(), note(&outside))
+		synctest.Wait()
+		close(spawn)
+		time.Sleep(time.Second)
+		close(last)
+		synctest.Wait()
+		require.True(t, j.Status().Terminal())
+		require.True(t, outside.Load(), "it is the next call of the worker")
+		close(first)
+		synctest.Wait()
+		assert.False(t, inside.Load(), "it runs in the share of a job that is over, beside the next call of the worker")
+		close(end)
+		calls.Wait()
+		assert.True(t, inside.Load())
+		require.NoError(t, p.Close())
 	})
 }
 

@@ -299,12 +299,11 @@ func (p *Pool[In, Out]) waitForPlace(ctx context.Context, stop <-chan struct{}) 
 		case <-t.turn:
 			turn = true
 		case share <- struct{}{}:
-			slot := outer.slot.Load()
-			if slot != nil && p.slots.Leave(t) {
+			if slot := outer.at(); slot != nil && ctx.Err() == nil && p.slots.Leave(t) {
 				return place{slot: slot, share: share}, nil
 			}
 			<-share
-			share = nil // the outer call has ended, or the ticket was served
+			share = nil // the outer call or ctx has ended, or the ticket was served
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		case <-stop:

@@ -18,7 +18,9 @@ import (
 // options that are invalid or given twice, Submit returns an error that names them.
 //
 // Inside a call of the same pool, with that call's context, Submit does not wait for
-// room: it returns [ErrWouldDeadlock].
+// room: it returns [ErrWouldDeadlock]. Pass it the context as the call got it: with one
+// derived from it, such as one with a timeout, the new job keeps the job of that call in
+// memory, and through it all jobs that it descends from.
 func (p *Pool[In, Out]) Submit(ctx context.Context, in In, opts ...JobOption) (*Job[Out], error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
