@@ -80,12 +80,11 @@ type Pool[In, Out any] struct {
 
 	// direct counts the calls of Do, Map and Stream that are under way. The lowest bit
 	// says that no more are taken; see closedBit.
-	direct     atomic.Int64
-	directOnce sync.Once
-	idle       sync.WaitGroup // the queue's workers, and the direct calls as one
-	stopOnce   sync.Once
-	// waiting is set when the only jobs left are those that other goroutines are about
-	// to end; see settleJobs.
+	direct   atomic.Int64
+	underWay sync.WaitGroup // the queue's workers
+	stopOnce sync.Once
+	// waiting is set when the queue's workers have ended, and what is left is up to other
+	// goroutines; see settleRest.
 	waiting atomic.Bool
 	nudge   chan struct{} // holds one token
 	cut     atomic.Bool   // something was canceled because life ended
@@ -114,13 +113,12 @@ func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 		p.track = newRegistry[In, Out](p.kept)
 	}
 	p.slots = newSlots(p.workers)
-	p.slots.clock, p.slots.idle, p.slots.keep, p.slots.close = p.clock, p.config.idle, p.keep, p.shutState
+	p.slots.clock, p.slots.idle, p.slots.keep, p.slots.close = p.clock, p.idle, p.keep, p.shutState
 	if p.observe != nil {
 		p.watch = newWatch(p.name, p.observe)
 		p.slots.changed = p.changed
 	}
-	p.idle.Add(1) // for the direct calls, until the last has left
-	p.idle.Add(1) // for the crew, as its constructor asks
+	p.underWay.Add(1) // for the crew, as its constructor asks
 	p.queue = engine.NewQueue[*job[In, Out]](p.clock, p.depth)
 	p.queue.Dead = func(j *job[In, Out]) bool { return j.Status() != result.Queued }
 	p.queue.Place = func(j *job[In, Out]) *uint32 { return &j.place }
@@ -130,9 +128,9 @@ func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	}
 	p.queue.Admitted = p.admitted
 	p.queue.Lanes(p.aging, p.capacity)
-	p.crew = engine.NewCrew(p.queue, p.workers, &p.idle, func(int) engine.Handler[*job[In, Out]] {
+	p.crew = engine.NewCrew(p.queue, p.workers, &p.underWay, func(int) engine.Handler[*job[In, Out]] {
 		return &worker[In, Out]{pool: p}
-	}, p.idle.Done)
+	}, p.underWay.Done)
 	p.slots.trim = p.crew.Trim
 	if p.parent != nil {
 		p.follow()
@@ -229,10 +227,10 @@ func (p *Pool[In, Out]) enter(ctx context.Context) error {
 	return nil
 }
 
-// leave counts a direct call out; the last one settles its part of the intake.
+// leave counts a direct call out.
 func (p *Pool[In, Out]) leave() {
 	if p.direct.Add(-2*closedBit) == closedBit {
-		p.directDone()
+		p.oneLess()
 	}
 }
 

@@ -64,8 +64,12 @@ func (j *job[In, Out]) help(ctx context.Context) error {
 		return nil
 	}
 	p := j.pool
+	if p.enter(ctx) != nil {
+		return nil // the call, its context or the pool has ended
+	}
+	defer p.leave()
 	hold, err := p.acquire(ctx, nil, j.Done())
-	if errors.Is(err, errStopped) {
+	if errors.Is(err, errStopped) || j.Status().Terminal() && err != nil {
 		return nil
 	}
 	if err != nil {
@@ -223,10 +227,7 @@ func (j *job[In, Out]) settle(now int64, dropped bool) {
 	c.mu.Unlock()
 
 	if p.waiting.Load() { // after counting, so that a waiter has seen the count or is told
-		select {
-		case p.nudge <- struct{}{}:
-		default: // the waiter will look anyway
-		}
+		p.oneLess()
 	}
 	if j.x != nil {
 		j.ended(now, status, dropped)

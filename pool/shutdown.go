@@ -58,7 +58,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 		return cause
 	case <-timer.C:
 	}
-	if stuck := p.stuck(); len(stuck) > 0 || p.direct.Load() > closedBit {
+	if stuck := p.stuck(); len(stuck) > 0 || !p.through() {
 		return &StuckError{Calls: stuck, Err: cause}
 	}
 	return cause
@@ -174,29 +174,42 @@ func (e *StuckError) Unwrap() error { return e.Err }
 // before has ended.
 func (p *Pool[In, Out]) stopIntake() {
 	p.stopOnce.Do(func() {
+		p.crew.Close()
+		p.direct.Add(closedBit)
 		go func() { // ends with the last call; Close waits for it
-			p.idle.Wait()
-			p.settleJobs()
+			p.underWay.Wait()
+			p.settleRest()
 			p.slots.Dissolve()
 			p.end(ErrClosed) // frees what depends on the pool's life
 			close(p.settled)
 		}()
-		p.crew.Close()
-		if p.direct.Add(closedBit) == closedBit {
-			p.directDone()
-		}
 	})
 }
 
-// settleJobs waits for jobs that are out of the queue because another goroutine, not
-// one of the pool's, is canceling or dropping them. No more jobs are accepted by
-// then.
-func (p *Pool[In, Out]) settleJobs() {
-	for p.waiting.Store(true); !p.tally.through(p.queue); {
+// settleRest waits for what is up to goroutines that are not the pool's: direct calls,
+// which may begin others, and jobs that are being canceled or dropped. The queue's
+// workers must have ended.
+func (p *Pool[In, Out]) settleRest() {
+	for p.waiting.Store(true); !p.through(); {
 		<-p.nudge
 	}
 }
 
-// directDone marks the direct calls as ended, once: calls that are turned away later
-// are counted in and out as well.
-func (p *Pool[In, Out]) directDone() { p.directOnce.Do(p.idle.Done) }
+// oneLess tells settleRest that a job or the last direct call has ended. It must be
+// called after that has been counted.
+func (p *Pool[In, Out]) oneLess() {
+	select {
+	case p.nudge <- struct{}{}:
+	default: // settleRest will look anyway
+	}
+}
+
+// through reports whether, at one instant, all accepted jobs have ended and no direct
+// call is under way. Then nothing is left that could begin another call. The intake must
+// be over.
+func (p *Pool[In, Out]) through() bool {
+	_, queued := p.queue.Counts()
+	p.tally.freeze()
+	defer p.tally.thaw()
+	return p.tally.through(queued) && p.direct.Load() == closedBit
+}

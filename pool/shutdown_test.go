@@ -132,6 +132,66 @@ func TestShutdownSaysWhatIsStuck(t *testing.T) {
 	})
 }
 
+// "If it returns anything else, no call runs any more": not even one that a job has begun during the Shutdown, with its
+// context, and left running.
+func TestShutdownWaitsForCallsThatJobsLeave(t *testing.T) {
+	for name, begin := range map[string]func(ctx context.Context, p *pool.Pool[task, int], in task) error{
+		"Do": func(ctx context.Context, p *pool.Pool[task, int], in task) error {
+			_, err := p.Do(ctx, in)
+			return err
+		},
+		"Map": func(ctx context.Context, p *pool.Pool[task, int], in task) error {
+			_, err := p.Map(ctx, []task{in})
+			return err
+		},
+		"Do in Do": func(ctx context.Context, p *pool.Pool[task, int], in task) error {
+			_, err := p.Do(ctx, func(ctx context.Context) (int, error) {
+				go p.Do(context.WithoutCancel(ctx), in) //nolint:errcheck // it succeeds
+				time.Sleep(1)
+				return 0, nil
+			})
+			return err
+		},
+	} {
+		for _, stuck := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stuck %t", name, stuck), func(t *testing.T) {
+				testkit.Bubble(t, func(t *testing.T) {
+					p := newTasks(pool.Workers(1))
+					end := make(chan struct{})
+					var runs atomic.Bool
+					submit(t, p, func(ctx context.Context) (int, error) {
+						time.Sleep(time.Second)
+						go func() {
+							assert.NoError(t, begin(context.WithoutCancel(ctx), p, func(context.Context) (int, error) {
+								runs.Store(true)
+								<-end
+								runs.Store(false)
+								return 0, nil
+							}))
+						}()
+						time.Sleep(2)
+						return 0, nil
+					})
+					ctx, cancel := context.WithCancelCause(t.Context())
+					if stuck {
+						time.AfterFunc(time.Minute, func() { cancel(errBoom) })
+						assert.ErrorAs(t, p.Shutdown(ctx), new(*pool.StuckError))
+						require.True(t, runs.Load())
+					}
+					time.AfterFunc(time.Hour, func() { close(end) })
+					if stuck {
+						assert.NoError(t, p.Close())
+					} else {
+						assert.NoError(t, p.Shutdown(ctx))
+					}
+					assert.False(t, runs.Load(), "a call still runs")
+					cancel(nil)
+				})
+			})
+		}
+	}
+}
+
 // "Close stops the intake, cancels what is left with ErrClosed as the cause, and
 // waits until every goroutine of the pool has ended."
 func TestCloseCancelsAndWaits(t *testing.T) {

@@ -257,3 +257,63 @@ func TestShutdownSaysThatACloseIsStuck(t *testing.T) {
 		ds.check(t)
 	})
 }
+
+// A call that waits for the share of a job which is over does not open the state of its worker, which has stopped.
+func TestStateOfAWorkerThatHasStoppedIsNotOpenedAgain(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		var opened, closed atomic.Int64
+		p := pool.NewStateful(
+			func(context.Context, int) (int, error) { opened.Add(1); return 0, nil },
+			func(ctx context.Context, _ int, do task) (int, error) { return do(ctx) },
+			func(int) error { closed.Add(1); return nil }, pool.Workers(1))
+		first, late := make(chan struct{}), make(chan error, 1)
+		submit(t, p, func(ctx context.Context) (int, error) {
+			ctx = context.WithoutCancel(ctx)
+			go p.Do(ctx, block(first)) //nolint:errcheck // it is what the other one waits for
+			time.Sleep(1)
+			go func() {
+				_, err := p.Do(ctx, give(1))
+				late <- err
+			}()
+			time.Sleep(1)
+			return 0, p.Halt(0)
+		})
+		time.Sleep(time.Second)
+		close(first)
+		synctest.Wait()
+		require.NoError(t, p.Close())
+		assert.Equal(t, pool.ErrClosed, <-late, "there was no worker for it")
+		assert.EqualValues(t, 1, opened.Load())
+		assert.EqualValues(t, 1, closed.Load())
+	})
+}
+
+// Shutdown lets calls finish that a job has left waiting for a worker, while the state of another one is being closed.
+func TestCallsInLineFinishBesideASlowClose(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		p := pool.NewStateful(
+			func(context.Context, int) (int, error) { return 0, nil },
+			func(ctx context.Context, _ int, do task) (int, error) { return do(ctx) },
+			func(int) error { time.Sleep(time.Hour); return nil },
+			pool.Workers(2), pool.IdleTimeout(time.Second, 0))
+		var calls atomic.Int64
+		submit(t, p, func(ctx context.Context) (int, error) {
+			time.Sleep(time.Minute) // the other worker is closing its state, and Shutdown has begun
+			ctx = context.WithoutCancel(ctx)
+			for range 3 {
+				go func() {
+					_, err := p.Do(ctx, func(context.Context) (int, error) { time.Sleep(time.Hour); return 0, nil })
+					assert.NoError(t, err)
+					calls.Add(1)
+				}()
+			}
+			time.Sleep(1)
+			return 0, nil
+		})
+		submit(t, p, give(0))
+		time.Sleep(30 * time.Second)
+		require.NoError(t, p.Shutdown(t.Context()))
+		synctest.Wait()
+		assert.EqualValues(t, 3, calls.Load())
+	})
+}
