@@ -29,9 +29,10 @@
 //
 // All methods may be called from any goroutine at any time. Workers are assigned in
 // turn: callers of Do and Map, Streams, and the goroutines that serve the queue wait
-// in one line, and each gets its share whatever the others do. No input waits while a
-// worker is free, not even one that a slow worker has already taken: a worker that
-// has taken several inputs at once leaves them to workers that have nothing to do.
+// in one line, and each gets its share whatever the others do. No accepted input waits
+// while a worker is free, unless its options hold it back (see below), not even one that
+// a slow worker has already taken: a worker that has taken several inputs at once leaves
+// them to workers that have nothing to do.
 //
 // The function may use its own pool with the context it was given. If no worker is
 // free, Do, Map and Stream then run within the share of the calling call, and
@@ -50,13 +51,16 @@
 //
 //   - [Priority] gives a job a head start of a fixed time ([Aging]), so nothing
 //     starves.
-//   - [Key] runs one job at a time for each key, in order; other jobs are not held
-//     up.
+//   - [Key] runs one job at a time for each key, in order; other jobs in the queue are
+//     not held up.
 //   - [After] keeps a job from starting before a given time.
 //   - [Weight] keeps the total weight under way within the pool's [Capacity].
 //
 // A job that may not start yet occupies no worker. Such jobs count toward the bound
-// of the queue, and [Pool.Shutdown] waits for them as for all others.
+// of the queue, and [Pool.Shutdown] waits for them as for all others. If the jobs of
+// one slow key, or delayed ones, fill the queue, other jobs find no room although
+// workers are free: make the queue large enough for them, or use one pool for each
+// tenant.
 //
 // # Watching and steering
 //
@@ -91,8 +95,9 @@
 // as its context lasts. For that it ends a pause, and gives the pool a worker if it
 // has none left. [Pool.Close] cancels what is left. Nothing of the pool runs after
 // Close has returned, nor after Shutdown has, unless it returns a [*StuckError],
-// which lists what is stuck, jobs by number and age. Both wait for an observer at
-// most 100 ms. Later calls get [ErrClosed].
+// which lists what is stuck, jobs by number and age. The exception is the function in
+// [Observe]: both wait for it at most 100 ms, and it may go on after them. Later calls
+// get [ErrClosed].
 //
 // # Errors and panics
 //

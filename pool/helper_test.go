@@ -83,17 +83,21 @@ func (g *gauge) leave() { g.now.Add(-1) }
 func checkLeaks(t *testing.T) {
 	t.Helper()
 	before := len(ours())
-	t.Cleanup(func() {
-		var left []string
-		// What Close has waited for may still have its last instructions to run.
-		for range 1000 {
-			if left = ours(); len(left) <= before {
-				return
-			}
-			time.Sleep(time.Millisecond)
+	t.Cleanup(func() { noMoreThan(t, before) })
+}
+
+// noMoreThan fails the test if there are more goroutines of the module than n.
+func noMoreThan(t *testing.T, n int) {
+	t.Helper()
+	var left []string
+	// What was waited for may still have its last instructions to run.
+	for range 1000 {
+		if left = ours(); len(left) <= n {
+			return
 		}
-		assert.Failf(t, "goroutines are left", "%s", strings.Join(left, "\n\n"))
-	})
+		time.Sleep(time.Millisecond)
+	}
+	assert.Failf(t, "goroutines are left", "%s", strings.Join(left, "\n\n"))
 }
 
 // ours returns the stacks of goroutines that are somewhere in this module's code.

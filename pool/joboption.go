@@ -29,6 +29,10 @@ type jobConfig struct {
 // job that waits for its [Weight] holds up the later jobs of its key. k must be
 // comparable and not nil. A k that is not equal to itself, such as a NaN, is a new
 // key each time.
+//
+// Jobs that wait for their key count toward the bound of the [Queue]. If the jobs of
+// one slow key fill it, other jobs find no room although workers are free. Make the
+// queue large enough for them, or use one pool for each tenant.
 func Key(k any) JobOption {
 	return func(c *jobConfig) {
 		c.once(0, "Key")
@@ -57,6 +61,9 @@ func Priority(n int) JobOption {
 // After lets a job start no earlier than d after Submit was called. Meanwhile the job
 // has its place in the queue, and the time counts as Wait. Once due, it is ordered
 // like a job submitted at that time. A d that is not positive means at once.
+//
+// If delayed jobs fill the [Queue], other jobs find no room although workers are free.
+// Make the queue large enough for them, or use another pool for them.
 func After(d time.Duration) JobOption {
 	return func(c *jobConfig) {
 		c.once(2, "After")

@@ -299,8 +299,8 @@ func TestShutdownWaitsForRetries(t *testing.T) {
 	})
 }
 
-// "With 0.1, a server that is down gets a tenth more calls than usual", beyond a reserve
-// of 10.
+// "With 0.1, a server that is down gets, in the long run, a tenth more calls than
+// usual": beyond a reserve of 10.
 func TestBudgetOfAPool(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		policy := doubling(3)

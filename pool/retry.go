@@ -31,8 +31,8 @@ type RetryPolicy struct {
 	Steady float64
 	// Budget is how many retries each input earns for the whole pool, to a millionth.
 	// Beyond a reserve of 10, the pool makes no more retries than were earned. With 0.1,
-	// a server that is down gets a tenth more calls than usual, not Attempts times as
-	// many. At most 100 retries are kept for later; any earned beyond that are lost.
+	// a server that is down gets, in the long run, a tenth more calls than usual, not
+	// Attempts times as many. At most 100 retries are kept for later; any earned beyond that are lost.
 	// Default (0): no bound.
 	Budget float64
 	// If reports whether an error is worth another call. It may be called by several

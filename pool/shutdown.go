@@ -93,10 +93,12 @@ func (p *Pool[In, Out]) flush() {
 // waits until every goroutine of the pool and every accepted job has ended, including
 // jobs that other goroutines are canceling. Jobs in the queue end without being
 // started, and the contexts of the calls under way end. Close waits for a function
-// that does not heed its context; Shutdown does not. It returns nil, or the first
-// error from closing a state of [NewStateful], also when called again. Close must not
-// be called inside a call of the same pool, nor in the body of a loop over one of its
-// Streams, because it would wait for them: use Shutdown there.
+// that does not heed its context; Shutdown does not. For the function in [Observe]
+// both wait at most 100 ms; if it has not returned by then, it is left running. Close
+// returns nil, or the first error from closing a state of [NewStateful], also when
+// called again. Close must not be called inside a call of the same pool, nor in the
+// body of a loop over one of its Streams, because it would wait for them: use Shutdown
+// there.
 func (p *Pool[In, Out]) Close() error {
 	p.stopIntake()
 	p.abort(ErrClosed)

@@ -273,10 +273,37 @@ func TestPoolThatIsNotUsedCostsNoGoroutine(t *testing.T) {
 	_, err := p.Do(t.Context(), give(1))
 	require.NoError(t, err)
 	assert.Len(t, ours(), before, "Do works on its caller's goroutine")
+	some := []task{give(1), give(2), give(3)}
+	_, err = p.Map(t.Context(), some)
+	require.NoError(t, err)
+	noMoreThan(t, before) // a Map ends its goroutines
+	drain(p.Stream(t.Context(), slices.Values(some)))
+	noMoreThan(t, before) // and so does a Stream
 	_, err = submit(t, p, give(1)).Wait(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, ours(), before+1, "one job needs one worker")
 	require.NoError(t, p.Close())
+}
+
+// "By default workers stay, which costs a goroutine each", until the end of the pool.
+func TestWorkersOfTheQueueStay(t *testing.T) {
+	checkLeaks(t)
+	before := len(ours())
+	p := newTasks(pool.Workers(50))
+	gate := make(chan struct{})
+	for range 200 {
+		submit(t, p, block(gate))
+	}
+	for p.Stats().Running < 50 {
+		runtime.Gosched()
+	}
+	close(gate)
+	for p.Stats().Succeeded < 200 {
+		runtime.Gosched()
+	}
+	assert.Len(t, ours(), before+50)
+	require.NoError(t, p.Close())
+	noMoreThan(t, before)
 }
 
 // The workers' numbers in results are those from 0 up to the number of workers.
