@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -47,6 +49,15 @@ func (k EventKind) String() string {
 		return eventNames[k]
 	}
 	return "event kind " + strconv.Itoa(int(k))
+}
+
+// MarshalText returns the same text as String. It returns an error for a number that is
+// not a kind.
+func (k EventKind) MarshalText() ([]byte, error) {
+	if int(k) >= len(eventNames) {
+		return nil, fmt.Errorf("pool: cannot marshal unknown %v", k)
+	}
+	return []byte(eventNames[k]), nil
 }
 
 // Event is something that happened in a pool, as told to its observer. It is a plain
@@ -99,6 +110,48 @@ func quoted(text string) string {
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", e.Kind.String()), slog.Time("time", e.Time)}
 	return slog.GroupValue(append(attrs, e.attrs()...)...)
+}
+
+// MarshalJSON returns the event as a JSON object with lower-case names, the error as its
+// text and durations in seconds. It leaves out the fields that are not set.
+func (e Event) MarshalJSON() ([]byte, error) {
+	var status *result.Status
+	if e.ended() {
+		status = &e.Status
+	}
+	return json.Marshal(struct {
+		Kind    EventKind      `json:"kind"`
+		Time    time.Time      `json:"time,omitzero"`
+		Pool    string         `json:"pool,omitempty"`
+		Job     uint64         `json:"job,omitempty"`
+		Worker  *int           `json:"worker,omitempty"`
+		Attempt int            `json:"attempt,omitempty"`
+		Status  *result.Status `json:"status,omitempty"`
+		Err     *string        `json:"err,omitempty"`
+		Wait    float64        `json:"wait_seconds,omitempty"`
+		Run     float64        `json:"run_seconds,omitempty"`
+		Lost    int            `json:"lost,omitempty"`
+	}{
+		e.Kind, e.Time, e.Pool, e.Job, number(e.Worker), e.Attempt, status, text(e.Err),
+		e.Wait.Seconds(), e.Run.Seconds(), e.Lost,
+	})
+}
+
+// number returns the number of a worker as JSON has it: nil if there is none.
+func number(worker int) *int {
+	if worker < 0 {
+		return nil
+	}
+	return &worker
+}
+
+// text returns the text of an error or a key as JSON has it: nil if there is none.
+func text(v any) *string {
+	if v == nil {
+		return nil
+	}
+	s := fmt.Sprint(v) // which catches a panic of v's own method
+	return &s
 }
 
 // attrs returns the fields that are set, except kind and time.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/millstream-go/millstream/pool"
@@ -167,6 +168,34 @@ func ExampleStats_MarshalJSON() {
 	b, _ := json.Marshal(p.Stats())
 	fmt.Println(json.Unmarshal(b, &got), got["workers"], got["capacity"], got["accepted"])
 	// Output: <nil> 2 10 0
+}
+
+func ExampleJobInfo_MarshalJSON() {
+	b, err := json.Marshal([]pool.JobInfo{ // or p.Jobs()
+		{ID: 1, Status: result.Failed, Attempt: 1, Err: errors.New("no such page"), Timing: result.Timing{Run: time.Second / 2}},
+		{ID: 2, Worker: -1, Key: "ada"},
+	})
+	fmt.Println(strings.ReplaceAll(string(b), "},", "},\n"), err)
+	// Output:
+	// [{"id":1,"status":"failed","attempt":1,"worker":0,"err":"no such page","wait_seconds":0,"run_seconds":0.5},
+	// {"id":2,"status":"queued","attempt":0,"wait_seconds":0,"run_seconds":0,"key":"ada"}] <nil>
+}
+
+func ExampleWorkerInfo_MarshalJSON() {
+	p := pool.New(shout, pool.Workers(2))
+	defer p.Close()
+	b, err := json.Marshal(p.Workers())
+	fmt.Println(string(b), err)
+	// Output: [{"id":0,"state":"idle","done":0},{"id":1,"state":"idle","done":0}] <nil>
+}
+
+func ExampleEvent_MarshalJSON() {
+	b, err := json.Marshal(pool.Event{
+		Kind: pool.JobRetried, Job: 7, Worker: 2, Attempt: 1,
+		Wait: 80 * time.Millisecond, Err: errors.New("connection refused"),
+	})
+	fmt.Println(string(b), err)
+	// Output: {"kind":"job retried","job":7,"worker":2,"attempt":1,"err":"connection refused","wait_seconds":0.08} <nil>
 }
 
 func ExampleName() {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -556,6 +557,33 @@ func TestEventsAsText(t *testing.T) {
 		assert.Equal(t, tt.text, tt.event.String())
 		assert.Equal(t, tt.text, fmt.Sprint(tt.event), "by value")
 	}
+}
+
+// "MarshalJSON returns the event as a JSON object with lower-case names, the error as its
+// text and durations in seconds. It leaves out the fields that are not set."
+func TestEventsAsJSON(t *testing.T) {
+	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	for want, e := range map[string]Event{
+		`{"kind":"queue full"}`: {Kind: QueueFull, Worker: -1},
+		`{"kind":"job finished","time":"2026-05-04T03:02:01Z","pool":"fetch","job":7,"worker":0,"attempt":2,"status":"failed","err":"refused","wait_seconds":1.5,"run_seconds":60,"lost":3}`: {
+			Kind: JobFinished, Time: at, Pool: "fetch", Job: 7, Attempt: 2, Status: result.Failed, Err: errRefused,
+			Wait: 1500 * time.Millisecond, Run: time.Minute, Lost: 3,
+		},
+		`{"kind":"job dropped","job":7,"status":"canceled","err":"pool: dropped from a full queue"}`: {
+			Kind: JobDropped, Job: 7, Worker: -1, Status: result.Canceled, Err: ErrDropped,
+		},
+	} {
+		b, err := json.Marshal(e)
+		assert.NoError(t, err)
+		assert.Equal(t, want, string(b))
+	}
+	for kind := JobQueued; kind <= QueueFull; kind++ {
+		text, err := kind.MarshalText()
+		assert.NoError(t, err)
+		assert.Equal(t, kind.String(), string(text))
+	}
+	_, err := json.Marshal(Event{Kind: QueueFull + 1})
+	assert.ErrorContains(t, err, "pool: cannot marshal unknown event kind 9")
 }
 
 func TestLogTo(t *testing.T) {

@@ -157,6 +157,15 @@ func (s WorkerState) String() string {
 	return fmt.Sprintf("worker state %d", uint8(s))
 }
 
+// MarshalText returns the same text as String. It returns an error for a number that is
+// not a state.
+func (s WorkerState) MarshalText() ([]byte, error) {
+	if s > WorkerHalting {
+		return nil, fmt.Errorf("pool: cannot marshal unknown %v", s)
+	}
+	return []byte(s.String()), nil
+}
+
 // WorkerInfo describes one worker at one instant. It is a plain value.
 type WorkerInfo struct {
 	ID    int
@@ -167,6 +176,18 @@ type WorkerInfo struct {
 	// ended; zero if there is none. Calls of Do, Map and Stream are not recorded.
 	Since time.Time
 	Done  uint64 // jobs that have ended on this worker since it started
+}
+
+// MarshalJSON returns the worker as a JSON object with lower-case names. It leaves out a
+// Job and a Since that are zero.
+func (w WorkerInfo) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID    int         `json:"id"`
+		State WorkerState `json:"state"`
+		Job   uint64      `json:"job,omitempty"`
+		Since time.Time   `json:"since,omitzero"`
+		Done  uint64      `json:"done"`
+	}{w.ID, w.State, w.Job, w.Since, w.Done})
 }
 
 // Workers returns the pool's workers by number. Those that have not started, for lack

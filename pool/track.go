@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,29 @@ type JobInfo struct {
 	Key      any
 	Priority int
 	Weight   int64
+}
+
+// MarshalJSON returns the job as a JSON object with lower-case names, the error and the
+// key as their texts and durations in seconds. It leaves out the worker if there is none,
+// and an error, a key, a priority and a weight that are not set.
+func (i JobInfo) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID       uint64        `json:"id"`
+		Status   result.Status `json:"status"`
+		Attempt  int           `json:"attempt"`
+		Worker   *int          `json:"worker,omitempty"`
+		Err      *string       `json:"err,omitempty"`
+		Queued   time.Time     `json:"queued,omitzero"`
+		Wait     float64       `json:"wait_seconds"`
+		Run      float64       `json:"run_seconds"`
+		Key      *string       `json:"key,omitempty"`
+		Priority int           `json:"priority,omitempty"`
+		Weight   int64         `json:"weight,omitempty"`
+	}{
+		i.ID, i.Status, i.Attempt, number(i.Worker), text(i.Err),
+		i.Timing.Queued, i.Timing.Wait.Seconds(), i.Timing.Run.Seconds(),
+		text(i.Key), i.Priority, i.Weight,
+	})
 }
 
 // Jobs returns the jobs of a pool with [Track], by number: those that have not ended,

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"expvar"
 	"math/rand/v2"
 	"runtime"
@@ -106,6 +107,44 @@ func TestJobInfo(t *testing.T) {
 		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
 		assert.NoError(t, p.Close())
 	})
+}
+
+// asJSON returns v as JSON.
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(b)
+}
+
+// "MarshalJSON returns the job as a JSON object with lower-case names, the error and the
+// key as their texts and durations in seconds."
+func TestJobInfoAsJSON(t *testing.T) {
+	at := time.Date(2026, 5, 4, 3, 2, 1, 500, time.UTC)
+	assert.JSONEq(t, `{
+		"id": 7, "status": "failed", "attempt": 2, "worker": 0, "err": "boom",
+		"queued": "2026-05-04T03:02:01.0000005Z", "wait_seconds": 1.5, "run_seconds": 60,
+		"key": "42", "priority": -3, "weight": 5
+	}`, asJSON(t, pool.JobInfo{
+		ID: 7, Status: result.Failed, Attempt: 2, Err: errBoom, Key: 42, Priority: -3, Weight: 5,
+		Timing: result.Timing{Queued: at, Wait: 1500 * time.Millisecond, Run: time.Minute},
+	}))
+	assert.JSONEq(t, `{"id": 1, "status": "queued", "attempt": 0, "wait_seconds": 0, "run_seconds": 0}`,
+		asJSON(t, pool.JobInfo{ID: 1, Worker: -1}), "what is not set is left out")
+	assert.Contains(t, asJSON(t, pool.JobInfo{Err: errors.New("")}), `"err":""`, "an error without a text is one")
+	assert.Contains(t, asJSON(t, pool.JobInfo{Key: make(chan int)}), `"key":"0x`, "any key has a text")
+}
+
+// "MarshalJSON returns the worker as a JSON object with lower-case names."
+func TestWorkerInfoAsJSON(t *testing.T) {
+	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	assert.JSONEq(t, `[
+		{"id": 0, "state": "busy", "job": 7, "since": "2026-05-04T03:02:01Z", "done": 9},
+		{"id": 1, "state": "idle", "done": 0}
+	]`, asJSON(t, []pool.WorkerInfo{{State: pool.WorkerBusy, Job: 7, Since: at, Done: 9}, {ID: 1}}))
+	assert.JSONEq(t, `["idle", "busy", "halting"]`, asJSON(t, []pool.WorkerState{pool.WorkerIdle, pool.WorkerBusy, pool.WorkerHalting}))
+	_, err := json.Marshal(pool.WorkerState(3))
+	assert.ErrorContains(t, err, "pool: cannot marshal unknown worker state 3")
 }
 
 // Who looks at jobs while they come and go sees whole ones, by number, that do not

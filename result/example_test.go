@@ -62,6 +62,12 @@ func ExampleResult_Get() {
 	// Output: 42
 }
 
+func ExampleResult_MarshalJSON() {
+	b, err := json.Marshal(result.Result[int]{Err: io.ErrUnexpectedEOF, Index: 3, Attempt: 2, Worker: 1})
+	fmt.Println(string(b), err)
+	// Output: {"value":0,"err":"unexpected EOF","status":"failed","index":3,"attempt":2,"worker":1,"wait_seconds":0,"run_seconds":0} <nil>
+}
+
 func ExampleResult_Status() {
 	for _, r := range []result.Result[int]{
 		{Attempt: 1, Value: 42},

@@ -2,7 +2,9 @@ package result
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"time"
 )
 
 // A Result is what became of one input.
@@ -42,6 +44,36 @@ type Result[T any] struct {
 // Get returns Value and Err as the usual pair.
 func (r Result[T]) Get() (T, error) {
 	return r.Value, r.Err
+}
+
+// MarshalJSON returns the result as a JSON object with lower-case names, Err as
+// its text and durations in seconds. It leaves out Err if it is nil, Worker if
+// there is none, and the time if it is zero. It fails if Value cannot be
+// marshaled.
+func (r Result[T]) MarshalJSON() ([]byte, error) {
+	var why *string
+	if r.Err != nil {
+		s := text("%v", r.Err)
+		why = &s
+	}
+	var worker *int
+	if r.Worker >= 0 {
+		worker = &r.Worker
+	}
+	return json.Marshal(struct {
+		Value   T         `json:"value"`
+		Err     *string   `json:"err,omitempty"`
+		Status  Status    `json:"status"`
+		Index   int       `json:"index"`
+		Attempt int       `json:"attempt"`
+		Worker  *int      `json:"worker,omitempty"`
+		Queued  time.Time `json:"queued,omitzero"`
+		Wait    float64   `json:"wait_seconds"`
+		Run     float64   `json:"run_seconds"`
+	}{
+		r.Value, why, r.Status(), r.Index, r.Attempt, worker,
+		r.Timing.Queued, r.Timing.Wait.Seconds(), r.Timing.Run.Seconds(),
+	})
 }
 
 // Status returns the outcome: Succeeded, Failed, Panicked or Canceled. The first

@@ -2,9 +2,11 @@ package result
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -65,4 +67,26 @@ func TestStatusDoesNotAllocate(t *testing.T) {
 		r := Result[int]{Err: err, Attempt: 1}
 		assert.Zero(t, testing.AllocsPerRun(100, func() { _ = r.Status() }), "%v", err)
 	}
+}
+
+// "MarshalJSON returns the result as a JSON object with lower-case names, Err as its text
+// and durations in seconds."
+func TestResultAsJSON(t *testing.T) {
+	asJSON := func(v any) string {
+		b, err := json.Marshal(v)
+		assert.NoError(t, err)
+		return string(b)
+	}
+	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	assert.JSONEq(t, `{
+		"value": "seven", "status": "succeeded", "index": 7, "attempt": 2, "worker": 0,
+		"queued": "2026-05-04T03:02:01Z", "wait_seconds": 1.5, "run_seconds": 60
+	}`, asJSON(Result[string]{
+		Value: "seven", Index: 7, Attempt: 2, Timing: Timing{Queued: at, Wait: 1500 * time.Millisecond, Run: time.Minute},
+	}))
+	assert.JSONEq(t, `{"value": 0, "err": "boom", "status": "canceled", "index": 1, "attempt": 0, "wait_seconds": 0, "run_seconds": 0}`,
+		asJSON(Result[int]{Err: errBoom, Index: 1, Worker: -1}), "what is not set is left out")
+	assert.Contains(t, asJSON(Result[int]{Err: &PanicError{Value: 1, Stack: []byte("stack")}}), `"err":"panic: 1"`, "without its stack")
+	_, err := json.Marshal(Result[func()]{})
+	assert.Error(t, err, "a value that cannot be marshaled")
 }
