@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -106,10 +107,10 @@ func quoted(text string) string {
 }
 
 // LogValue returns the event as a group of its kind, its time, and the fields that
-// are set.
+// are set. err is the error's message; for a [*result.PanicError], stack is its stack.
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", e.Kind.String()), slog.Time("time", e.Time)}
-	return slog.GroupValue(append(attrs, e.attrs()...)...)
+	return slog.GroupValue(append(attrs, e.logged()...)...)
 }
 
 // MarshalJSON returns the event as a JSON object with lower-case names, the error as its
@@ -169,8 +170,20 @@ func (e Event) attrs() []slog.Attr {
 	add(e.ended(), slog.String("status", e.Status.String()))
 	add(e.Wait != 0, slog.Duration("wait", e.Wait))
 	add(e.Run != 0, slog.Duration("run", e.Run))
-	add(e.Err != nil, slog.Any("err", e.Err))
+	if e.Err != nil {
+		// Not the error itself: a TextHandler would format it with %+v.
+		attrs = append(attrs, slog.String("err", fmt.Sprint(e.Err)))
+	}
 	add(e.Lost > 0, slog.Int("lost", e.Lost))
+	return attrs
+}
+
+// logged returns attrs, and the stack of a panic.
+func (e Event) logged() []slog.Attr {
+	attrs := e.attrs()
+	if caught, ok := errors.AsType[*result.PanicError](e.Err); ok && caught != nil && len(caught.Stack) > 0 {
+		attrs = append(attrs, slog.String("stack", string(caught.Stack)))
+	}
 	return attrs
 }
 
@@ -178,11 +191,12 @@ func (e Event) attrs() []slog.Attr {
 func (e Event) ended() bool { return e.Kind == JobFinished || e.Kind == JobDropped }
 
 // LogTo returns an observer that logs each event to l, with the event's own time, its
-// kind as the message, and the other fields that are set as attributes. A job that
-// panicked is logged as an error; one that failed or was dropped, a full queue, a
-// worker that stopped with an error, and a loss of events as warnings; a retry, a
-// halt and a job that was canceled at the info level; the rest at the debug level.
-// The observer may be used by several pools at once. LogTo panics if l is nil.
+// kind as the message, and the other fields that are set as attributes, as in
+// [Event.LogValue]. A job that panicked is logged as an error; one that failed or was
+// dropped, a full queue, a worker that stopped with an error, and a loss of events as
+// warnings; a retry, a halt and a job that was canceled at the info level; the rest at
+// the debug level. The observer may be used by several pools at once. LogTo panics if l
+// is nil.
 func LogTo(l *slog.Logger) func(Event) {
 	if l == nil {
 		panic("pool: LogTo: nil logger")
@@ -203,7 +217,7 @@ func (e Event) logTo(l *slog.Logger, level slog.Level) {
 	// Built by hand: a Logger would stamp the record with the current time and with
 	// this place in the source.
 	record := slog.NewRecord(e.Time, level, e.Kind.String(), 0)
-	record.AddAttrs(e.attrs()...)
+	record.AddAttrs(e.logged()...)
 	_ = l.Handler().Handle(context.Background(), record) // a Logger drops the error too
 }
 

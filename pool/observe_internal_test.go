@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -481,7 +482,7 @@ var shownEvents = []struct {
 	{
 		Event{Kind: JobFinished, Job: 7, Worker: 2, Attempt: 1, Status: result.Panicked, Err: &result.PanicError{Value: "bug", Stack: []byte("main.go:1")}},
 		`job finished job=7 worker=2 attempt=1 status=panicked err="panic: bug"`,
-		`level=ERROR msg="job finished" job=7 worker=2 attempt=1 status=panicked err="panic: bug\n\nmain.go:1"`,
+		`level=ERROR msg="job finished" job=7 worker=2 attempt=1 status=panicked err="panic: bug" stack=main.go:1`,
 	},
 	{
 		Event{Kind: JobFinished, Job: 7, Worker: -1, Status: result.Canceled, Err: context.Canceled},
@@ -594,6 +595,28 @@ func TestLogTo(t *testing.T) {
 		assert.Equal(t, tt.log+"\n", b.String())
 	}
 	assert.PanicsWithValue(t, "pool: LogTo: nil logger", func() { LogTo(nil) })
+}
+
+// A panic's err is its message, and its stack an attribute of its own, whatever the
+// handler makes of errors.
+func TestLogOfAPanicHasItsStack(t *testing.T) {
+	e := Event{
+		Kind: JobFinished, Job: 7, Status: result.Panicked,
+		Err: fmt.Errorf("open: %w", &result.PanicError{Value: "bug", Stack: []byte("main.go:1\nmain.go:2")}),
+	}
+	for name, handler := range map[string]func(io.Writer, *slog.HandlerOptions) slog.Handler{
+		`err="open: panic: bug" stack="main.go:1\nmain.go:2"`:     func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) },
+		`"err":"open: panic: bug","stack":"main.go:1\nmain.go:2"`: func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, o) },
+	} {
+		var b strings.Builder
+		log := slog.New(handler(&b, nil))
+		LogTo(log)(e)
+		assert.Contains(t, b.String(), name)
+		b.Reset()
+		log.Info("seen", "event", e)
+		assert.Contains(t, strings.ReplaceAll(b.String(), "event.", ""), name, "as a value")
+	}
+	assert.Equal(t, `job finished job=7 worker=0 status=panicked err="open: panic: bug"`, e.String(), "on one line")
 }
 
 func TestLogToHeedsTheLoggersLevel(t *testing.T) {
