@@ -593,6 +593,26 @@ func TestJobInfoOfAJobThatWaitsForALimit(t *testing.T) {
 	})
 }
 
+// "A job without options that waits for a Limit shows the worker and the attempt of the
+// call that is to come, and the wait counts as Run until the call starts."
+func TestInfoOfAJobThatWaitsForALimit(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		slow := waiterFunc(func(context.Context) error { time.Sleep(10 * time.Second); return nil })
+		p := newTasks(pool.Workers(1), pool.Limit(slow))
+		j := submit(t, p, func(context.Context) (int, error) { time.Sleep(5 * time.Second); return 1, nil })
+		time.Sleep(4 * time.Second)
+		info := j.Info()
+		assert.Equal(t, 1, info.Attempt)
+		assert.Zero(t, info.Worker)
+		assert.Equal(t, 4*time.Second, info.Timing.Run)
+		time.Sleep(8 * time.Second)
+		info = j.Info()
+		assert.Equal(t, 10*time.Second, info.Timing.Wait)
+		assert.Equal(t, 2*time.Second, info.Timing.Run)
+		assert.NoError(t, p.Shutdown(t.Context()))
+	})
+}
+
 // "Nothing starts once the context of the caller has ended", even if a limit does not heed it.
 func TestLimitThatDoesNotHeedTheContext(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

@@ -65,7 +65,8 @@
 // # Watching and steering
 //
 // All of this is about jobs; the callers of Do, Map and Stream have the outcome at hand.
-// A [Job] reports its own status. [Pool.Stats] counts all jobs, at one instant;
+// A [Job] reports its own status, and with [Job.Info] its worker, attempt and times so
+// far. [Pool.Stats] counts all jobs, at one instant;
 // [Pool.Workers] reports what each worker does; with [Track], [Pool.Jobs] and
 // [Pool.Job] find jobs by number; with [Observe], a function is told of each [Event].
 // A feature that is not used costs nothing, and an observer that is slow or panics

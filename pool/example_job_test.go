@@ -73,6 +73,18 @@ func ExampleJob_Status() {
 	// failed canceled
 }
 
+func ExampleJob_Info() {
+	p, gate := held()
+	defer p.Close()
+	job, _ := p.TrySubmit("urgent", pool.Key("ada"), pool.Priority(2))
+	close(gate)
+	<-job.Done()
+
+	i := job.Info() // at any time, such as in a handler that shows the status
+	fmt.Println(i.ID, i.Status, i.Attempt, i.Worker, i.Key, i.Priority, i.Err)
+	// Output: 1 succeeded 1 0 ada 2 <nil>
+}
+
 func ExampleJob_Wait() {
 	p, gate := held()
 	defer p.Close()

@@ -18,6 +18,7 @@ type Job[Out any] struct {
 	owner interface { // the job around it
 		life() *life
 		clock() engine.Clock
+		info(now int64) JobInfo
 		help(ctx context.Context) error
 		abandon(cause error, dropped bool)
 	}
@@ -63,6 +64,14 @@ func (j *Job[Out]) Result() (result.Result[Out], bool) {
 		Timing: j.timing(),
 	}, true
 }
+
+// Info describes the job at this instant, as [Pool.Jobs] does, but also in a pool
+// without [Track]. It may be called at any time, and does not hold up the job.
+//
+// There is one difference in a pool with neither Track nor [Observe]: a job without
+// options that waits for a [Limit] shows the worker and the attempt of the call that is
+// to come, and the wait counts as Run until the call starts.
+func (j *Job[Out]) Info() JobInfo { return j.owner.info(j.owner.clock().Now()) }
 
 // timing returns the timing of a job that has ended.
 func (j *Job[Out]) timing() result.Timing {

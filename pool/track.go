@@ -51,7 +51,7 @@ func (i JobInfo) MarshalJSON() ([]byte, error) {
 // Jobs returns the jobs of a pool with [Track], by number: those that have not ended,
 // and the last ones that have. It looks at one after the other, so they may change
 // meanwhile; for counts that add up, see [Pool.Stats]. Without Track it returns nil.
-// For outputs, use [Pool.Job].
+// For outputs, use [Pool.Job]; a [Job] describes itself with [Job.Info].
 func (p *Pool[In, Out]) Jobs() []JobInfo {
 	if p.track == nil {
 		return nil
@@ -103,27 +103,43 @@ func (p *Pool[In, Out]) Job(id uint64) (*Job[Out], bool) {
 	return &j.Job, true
 }
 
+// info describes the job at a reading of the clock.
 func (j *job[In, Out]) info(now int64) JobInfo {
-	e := &j.x.entry // the zero entry, if it has none
-	i := JobInfo{ID: j.ID(), Worker: int(j.x.worker.Load()), Key: e.Key, Priority: e.Priority, Weight: e.Weight}
 	word := j.ctx.state.Load()
+	i := JobInfo{ID: j.ID(), Status: statusOf(word), Worker: -1}
+	if j.x != nil {
+		e := &j.x.entry // the zero entry, if it has none
+		i.Key, i.Priority, i.Weight = e.Key, e.Priority, e.Weight
+	}
 	i.Timing.Queued = j.pool.clock.Time(j.queued)
-	begun := int64(word >> statusBits)
-	switch i.Status = statusOf(word); i.Status {
+	switch begun := int64(word >> statusBits); i.Status {
 	case result.Queued:
 		i.Timing.Wait = since(j.queued, now)
 	case result.Running:
+		i.Worker = j.calledBy()
 		if begun == 0 || i.Worker < 0 { // it is being ended without having started, or waits for a limit
 			begun = now
 		}
 		i.Timing.Wait, i.Timing.Run = since(j.queued, begun), since(begun, now)
 	default:
-		i.Timing, i.Err = j.timing(), j.err
+		i.Timing, i.Err, i.Worker = j.timing(), j.err, int(j.worker)
 	}
 	if i.Worker >= 0 {
 		i.Attempt = 1 + int(j.ctx.retries.Load())
 	}
 	return i
+}
+
+// calledBy returns the worker that has called the function for a job that has started,
+// or -1. If nothing records that, it is the one that is about to.
+func (j *job[In, Out]) calledBy() int {
+	if j.x != nil {
+		return int(j.x.worker.Load())
+	}
+	if s := j.ctx.slot.Load(); s != nil {
+		return s.id
+	}
+	return -1
 }
 
 // registry holds the jobs of a pool with Track.

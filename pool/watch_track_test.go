@@ -76,37 +76,97 @@ func TestJobsAreNotTrackedByDefault(t *testing.T) {
 	closing(t, p)
 }
 
-// Each field of JobInfo, while the job waits, runs, pauses and has ended.
+// Each field of JobInfo, while the job waits, runs, pauses and has ended; the same from
+// Job.Info, "also in a pool without Track".
 func TestJobInfo(t *testing.T) {
-	testkit.Bubble(t, func(t *testing.T) {
-		p := newTasks(pool.Workers(2), pool.Track(10), pool.Capacity(3),
-			pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Minute, Steady: 1}))
-		begin := time.Now()
-		_, err := p.Submit(t.Context(), flaky(5, time.Second), pool.Key("k"), pool.Weight(2))
-		assert.NoError(t, err)
-		synctest.Wait()
-		second, err := p.Submit(t.Context(), give(1), pool.Key("k"), pool.Priority(-7), pool.After(time.Second))
-		assert.NoError(t, err)
-		first := pool.JobInfo{ID: 1, Status: result.Running, Attempt: 1, Key: "k", Weight: 2, Timing: result.Timing{Queued: begin}}
-		other := pool.JobInfo{ID: 2, Worker: -1, Key: "k", Priority: -7, Timing: result.Timing{Queued: begin}}
-		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+	for name, watched := range map[string][]pool.Option{
+		"tracked":  {pool.Track(10)},
+		"observed": {pool.Observe(func(pool.Event) {})},
+		"neither":  nil,
+	} {
+		t.Run(name, func(t *testing.T) { testkit.Bubble(t, func(t *testing.T) { lookAtJobs(t, watched) }) })
+	}
+}
 
-		time.Sleep(2 * time.Second) // the call has failed, and the next one is to come
-		first.Timing.Run, other.Timing.Wait = 2*time.Second, 2*time.Second
-		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+func lookAtJobs(t *testing.T, watched []pool.Option) {
+	t.Helper()
+	p := newTasks(append(watched, pool.Workers(2), pool.Capacity(3),
+		pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Minute, Steady: 1}))...)
+	var jobs []*pool.Job[int]
+	look := func(want ...pool.JobInfo) {
+		t.Helper()
+		if tracked := p.Jobs(); tracked != nil {
+			assert.Equal(t, want, tracked)
+		}
+		for i, j := range jobs {
+			assert.Equal(t, want[i], j.Info())
+		}
+	}
+	add := func(do task, opts ...pool.JobOption) *pool.Job[int] {
+		j, err := p.Submit(t.Context(), do, opts...)
+		require.NoError(t, err)
+		jobs = append(jobs, j)
+		return j
+	}
+	begin := time.Now()
+	add(flaky(5, time.Second), pool.Key("k"), pool.Weight(2))
+	synctest.Wait()
+	second := add(give(1), pool.Key("k"), pool.Priority(-7), pool.After(time.Second))
+	plain := add(flaky(1, time.Hour))
+	synctest.Wait()
+	first := pool.JobInfo{ID: 1, Status: result.Running, Attempt: 1, Key: "k", Weight: 2, Timing: result.Timing{Queued: begin}}
+	other := pool.JobInfo{ID: 2, Worker: -1, Key: "k", Priority: -7, Timing: result.Timing{Queued: begin}}
+	bare := pool.JobInfo{ID: 3, Status: result.Running, Attempt: 1, Worker: 1, Timing: result.Timing{Queued: begin}}
+	look(first, other, bare)
 
-		time.Sleep(59*time.Second + time.Second/2) // within the second call
-		first.Attempt, first.Timing.Run, other.Timing.Wait = 2, 61500*time.Millisecond, 61500*time.Millisecond
-		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
+	time.Sleep(2 * time.Second) // the call has failed, and the next one is to come
+	first.Timing.Run, other.Timing.Wait, bare.Timing.Run = 2*time.Second, 2*time.Second, 2*time.Second
+	look(first, other, bare)
 
-		second.Cancel(errBoom)
-		time.Sleep(time.Hour)
-		first.Status, first.Timing.Run, first.Err = result.Failed, 62*time.Second, errBoom
-		_, other.Err = second.Wait(t.Context())
-		other.Status = result.Canceled
-		assert.Equal(t, []pool.JobInfo{first, other}, p.Jobs())
-		assert.NoError(t, p.Close())
-	})
+	time.Sleep(59*time.Second + time.Second/2) // within the second call
+	first.Attempt = 2
+	first.Timing.Run, other.Timing.Wait, bare.Timing.Run = 61500*time.Millisecond, 61500*time.Millisecond, 61500*time.Millisecond
+	look(first, other, bare)
+
+	second.Cancel(errBoom)
+	time.Sleep(3 * time.Hour)
+	first.Status, first.Timing.Run, first.Err = result.Failed, 62*time.Second, errBoom
+	_, other.Err = second.Wait(t.Context())
+	other.Status = result.Canceled
+	bare.Status, bare.Attempt, bare.Timing.Run = result.Succeeded, 2, 2*time.Hour+time.Minute
+	look(first, other, bare)
+	r, _ := plain.Result()
+	assert.Equal(t, r.Timing, plain.Info().Timing)
+
+	third := submit(t, p, heed)
+	third.Cancel(errBoom)
+	assert.Equal(t, result.Canceled, third.Info().Status, "it never started")
+	assert.Equal(t, -1, third.Info().Worker)
+	assert.NoError(t, p.Close())
+}
+
+// "It may be called at any time", from any goroutine; and what it says fits together.
+func TestJobInfoFitsTogetherUnderLoad(t *testing.T) {
+	for name, opts := range map[string][]pool.Option{
+		"tracked": {pool.Track(10), pool.Workers(2)},
+		"neither": {pool.Workers(2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := pool.New(same, opts...)
+			for i := range many(20_000) {
+				j := submit(t, p, i)
+				for ended := false; !ended; {
+					info := j.Info()
+					ended = info.Status.Terminal()
+					if info.Status == result.Queued || ended {
+						assert.Equal(t, ended, info.Worker >= 0, "%v", info)
+					}
+					assert.Equal(t, info.Worker >= 0, info.Attempt == 1, "%v", info)
+				}
+			}
+			closing(t, p)
+		})
+	}
 }
 
 // asJSON returns v as JSON.
