@@ -559,19 +559,25 @@ func TestHaltedCallThatIsStuckKeepsNobodyFromAnything(t *testing.T) {
 	}
 }
 
-// A nil context panics, as anywhere; but whoever recovers can still close the pool.
+// A nil context panics with a message that names the method, also in an ended pool; and
+// whoever recovers can still close the pool.
 func TestNilContextLeavesNothingBehind(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks()
-		for name, use := range map[string]func(){
-			"Do":     func() { p.Do(nil, give(1)) },          //nolint:errcheck // it panics
-			"Map":    func() { p.Map(nil, []task{give(1)}) }, //nolint:errcheck // it panics
-			"Stream": func() { drain(p.Stream(nil, slices.Values([]task{give(1)}))) },
-			"Submit": func() { p.Submit(nil, give(1)) }, //nolint:errcheck // it panics
-		} {
-			assert.Panics(t, use, name)
+		j := submit(t, p, give(1))
+		for range 2 {
+			for name, use := range map[string]func(){
+				"Do":       func() { p.Do(nil, give(1)) },          //nolint:errcheck // it panics
+				"Map":      func() { p.Map(nil, []task{give(1)}) }, //nolint:errcheck // it panics
+				"Stream":   func() { p.Stream(nil, slices.Values([]task{give(1)})) },
+				"Submit":   func() { p.Submit(nil, give(1)) }, //nolint:errcheck // it panics
+				"Shutdown": func() { p.Shutdown(nil) },        //nolint:errcheck // it panics
+				"Job.Wait": func() { j.Wait(nil) },            //nolint:errcheck // it panics
+			} {
+				assert.PanicsWithValue(t, "pool: "+name+": nil context", use)
+			}
+			assert.NoError(t, p.Close())
 		}
-		assert.NoError(t, p.Close())
 	})
 }
 

@@ -24,6 +24,9 @@ import (
 // call of the same pool, with that call's context, Map runs within that call's share
 // if no worker is free, as [Pool.Do] does.
 func (p *Pool[In, Out]) Map(ctx context.Context, ins []In) ([]Out, error) {
+	if ctx == nil {
+		panic("pool: Map: nil context")
+	}
 	if err := p.enter(ctx); err != nil {
 		return nil, err
 	}

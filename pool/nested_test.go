@@ -226,7 +226,7 @@ func TestNestedUseAcrossTwoPools(t *testing.T) {
 }
 
 // "Inside a call of the same pool, with that call's context, Submit does not wait for
-// room: it returns ErrWouldDeadlock."
+// room: it returns an error that matches ErrWouldDeadlock and ErrFull."
 func TestNestedSubmitOnFullQueue(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {
 		p := newTasks(pool.Workers(1), pool.Queue(2))
@@ -238,6 +238,8 @@ func TestNestedSubmitOnFullQueue(t *testing.T) {
 				// A worker may have taken one of them to wait for its turn with it.
 				if _, err := p.Submit(ctx, give(0)); err != nil || i > 3 {
 					assert.ErrorIs(t, err, pool.ErrWouldDeadlock)
+					assert.ErrorIs(t, err, pool.ErrFull)
+					assert.EqualError(t, err, "pool: queue is full, and waiting for room inside the pool's own function would deadlock")
 					break
 				}
 				synctest.Wait()

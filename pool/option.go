@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/millstream-go/millstream/internal/retry"
@@ -35,6 +36,7 @@ type config struct {
 	idle     time.Duration
 	keep     int
 	name     string
+	called   string // what errors call the pool
 	observe  func(Event)
 	tracked  bool
 	kept     int
@@ -219,8 +221,9 @@ func IdleTimeout(d time.Duration, keep int) Option {
 	}
 }
 
-// Name sets the name that events and [Stats] carry. The default is no name. New
-// panics if the name is empty.
+// Name sets the name that events and [Stats] carry, and that the errors of a [Timeout],
+// of opening a state and of a [Pool.Shutdown] that finds calls stuck begin with. The
+// default is no name. New panics if the name is empty.
 func Name(name string) Option {
 	return func(c *config) {
 		c.once("Name")
@@ -291,7 +294,16 @@ func configure(opts []Option) config {
 	if c.aging == 0 {
 		c.aging = defaultAging
 	}
+	c.called = called(c.name)
 	return c
+}
+
+// called returns what errors call a pool of that name.
+func called(name string) string {
+	if name == "" {
+		return "pool"
+	}
+	return "pool " + strconv.Quote(name)
 }
 
 func (c *config) once(option string) {

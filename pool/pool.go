@@ -18,7 +18,8 @@ var (
 	// ErrFull means that the queue is full and the call does not wait.
 	ErrFull = errors.New("pool: queue is full")
 	// ErrWouldDeadlock means that a call of the pool's own function asked the pool for
-	// something that might never come while it waits.
+	// something that might never come while it waits. If that is room in the queue, the
+	// error matches [ErrFull] as well.
 	ErrWouldDeadlock = errors.New("pool: waiting for it inside the pool's own function would deadlock")
 	// ErrGoexit is the error of an input whose function ended its goroutine
 	// with [runtime.Goexit].
@@ -31,6 +32,16 @@ var (
 	// ErrNoWorker means that no worker has the given number.
 	ErrNoWorker = errors.New("no such worker")
 )
+
+// fullInsideError is the error of a Submit inside a call of the same pool that finds no
+// room. It matches both [ErrWouldDeadlock] and [ErrFull].
+type fullInsideError struct{}
+
+func (fullInsideError) Error() string {
+	return "pool: queue is full, and waiting for room inside the pool's own function would deadlock"
+}
+
+func (fullInsideError) Is(target error) bool { return target == ErrWouldDeadlock || target == ErrFull }
 
 // Pool calls one function on many inputs, with at most as many calls at once as it
 // has workers, however the inputs come: one by one ([Pool.Do]), as jobs in a bounded
@@ -172,6 +183,9 @@ func (p *Pool[In, Out]) note(e Event) {
 // worker: if none is free, it runs within the share of that call, at any depth.
 func (p *Pool[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	var none Out
+	if ctx == nil {
+		panic("pool: Do: nil context")
+	}
 	if err := p.enter(ctx); err != nil {
 		return none, err
 	}

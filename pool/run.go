@@ -310,6 +310,6 @@ func (p *Pool[In, Out]) timed(c *callCtx) (context.Context, context.CancelFunc) 
 	if p.timeout == 0 {
 		return c, func() {}
 	}
-	ctx, cancel := retry.WithTimeout(c, p.timeout, "pool")
+	ctx, cancel := retry.WithTimeout(c, p.timeout, p.called)
 	return &timedCtx{ctx, c}, cancel
 }

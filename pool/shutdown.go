@@ -27,6 +27,9 @@ const grace = 100 * time.Millisecond
 // returns [ErrWouldDeadlock]. In the body of a loop over a Stream it waits for that
 // loop, and therefore for ctx.
 func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		panic("pool: Shutdown: nil context")
+	}
 	p.stopIntake()
 	p.finish()
 	if outerCall(ctx, p.life) != nil {
@@ -59,7 +62,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 	case <-timer.C:
 	}
 	if stuck := p.stuck(); len(stuck) > 0 || !p.through() {
-		return &StuckError{Calls: stuck, Err: cause}
+		return &StuckError{Pool: p.name, Calls: stuck, Err: cause}
 	}
 	return cause
 }
@@ -124,6 +127,7 @@ func (p *Pool[In, Out]) follow() {
 // StuckError reports calls, or a Stream's loop or inputs, that did not return although
 // their context had ended, or workers' states that are still being closed.
 type StuckError struct {
+	Pool  string      // the pool's [Name]; "" if it has none
 	Calls []StuckCall // the calls that still run, by worker; empty if only a Stream goes on
 	Err   error       // the cause of the end of their context
 }
@@ -140,14 +144,14 @@ type StuckCall struct {
 // should have ended.
 func (e *StuckError) Error() string {
 	if len(e.Calls) == 0 {
-		return fmt.Sprintf("pool: a Stream has not ended although its context has: %v", e.Err)
+		return fmt.Sprintf("%s: a Stream has not ended although its context has: %v", called(e.Pool), e.Err)
 	}
 	var b strings.Builder
 	what := "calls still run although their context has"
 	if len(e.Calls) == 1 {
 		what = "call still runs although its context has"
 	}
-	fmt.Fprintf(&b, "pool: %d %s ended (", len(e.Calls), what)
+	fmt.Fprintf(&b, "%s: %d %s ended (", called(e.Pool), len(e.Calls), what)
 	for i, c := range e.Calls {
 		if i > 0 {
 			b.WriteString(", ")

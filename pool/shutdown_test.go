@@ -192,6 +192,40 @@ func TestShutdownWaitsForCallsThatJobsLeave(t *testing.T) {
 	}
 }
 
+// The errors that name the pool: there may be several.
+func TestErrorsNameThePool(t *testing.T) {
+	for name, prefix := range map[string]string{"": "pool", "mill": `pool "mill"`} {
+		testkit.Bubble(t, func(t *testing.T) {
+			opts := []pool.Option{pool.Workers(1), pool.Timeout(time.Second)}
+			if name != "" {
+				opts = append(opts, pool.Name(name))
+			}
+			p := pool.NewStateful(func(context.Context, int) (int, error) { return 0, errBoom }, func(context.Context, int, int) (int, error) { return 0, nil }, nil, opts...)
+			_, err := p.Do(t.Context(), 1)
+			assert.EqualError(t, err, prefix+": open the state of worker 0: boom")
+			assert.NoError(t, p.Close())
+
+			q := newTasks(opts...)
+			_, err = q.Do(t.Context(), func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) })
+			assert.EqualError(t, err, prefix+": call exceeded its timeout of 1s")
+			gate := make(chan struct{})
+			submit(t, q, block(gate))
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
+			defer cancel()
+			synctest.Wait()
+			err = q.Shutdown(ctx)
+			assert.EqualError(t, err, prefix+": 1 call still runs although its context has ended (job 1 for 1.1s): boom")
+			stuck, ok := errors.AsType[*pool.StuckError](err)
+			require.True(t, ok)
+			assert.Equal(t, name, stuck.Pool)
+			stuck.Calls = nil
+			assert.EqualError(t, err, prefix+": a Stream has not ended although its context has: boom")
+			close(gate)
+			assert.NoError(t, q.Close())
+		})
+	}
+}
+
 // "Close stops the intake, cancels what is left with ErrClosed as the cause, and
 // waits until every goroutine of the pool has ended."
 func TestCloseCancelsAndWaits(t *testing.T) {

@@ -77,7 +77,7 @@ func (p *Pool[In, Out]) callWithState(c *callCtx, in In) (out Out, err error) {
 	s := c.slot.Load()
 	if !s.opened {
 		if err = p.openState(c, s); err != nil {
-			return out, fmt.Errorf("pool: open the state of worker %d: %w", s.id, err)
+			return out, fmt.Errorf("%s: open the state of worker %d: %w", p.called, s.id, err)
 		}
 	}
 	s.users.Add(1)

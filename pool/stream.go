@@ -26,8 +26,11 @@ const streamBuffer = 256
 // An ins that blocks in its own code cannot be interrupted, and the loop waits for it. An
 // ins that goes on after yield has returned false panics, by the rules of package iter;
 // that panic is handled like any other panic of ins, and dropped if the loop was left.
-// Stream panics if ins is nil.
+// Stream panics if ctx or ins is nil.
 func (p *Pool[In, Out]) Stream(ctx context.Context, ins iter.Seq[In]) iter.Seq[result.Result[Out]] {
+	if ctx == nil {
+		panic("pool: Stream: nil context")
+	}
 	if ins == nil {
 		panic("pool: Stream: nil sequence")
 	}

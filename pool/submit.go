@@ -18,10 +18,14 @@ import (
 // options that are invalid or given twice, Submit returns an error that names them.
 //
 // Inside a call of the same pool, with that call's context, Submit does not wait for
-// room: it returns [ErrWouldDeadlock]. Pass it the context as the call got it: with one
-// derived from it, such as one with a timeout, the new job keeps the job of that call in
-// memory, and through it all jobs that it descends from.
+// room: it returns an error that matches [ErrWouldDeadlock] and [ErrFull]. Pass it the
+// context as the call got it: with one derived from it, such as one with a timeout, the
+// new job keeps the job of that call in memory, and through it all jobs that it descends
+// from.
 func (p *Pool[In, Out]) Submit(ctx context.Context, in In, opts ...JobOption) (*Job[Out], error) {
+	if ctx == nil {
+		panic("pool: Submit: nil context")
+	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -39,6 +43,10 @@ func (p *Pool[In, Out]) Submit(ctx context.Context, in In, opts ...JobOption) (*
 // TrySubmit is like Submit but never blocks and ignores [WhenFull]: it returns
 // [ErrFull] if the queue is full. The call's context carries none of the submitter's
 // values.
+//
+// A handler whose jobs need values of the request's context, such as a trace ID, uses a
+// pool with [WhenFull] set to [Reject] instead, and calls [Pool.Submit] with that
+// context: this does not block either, and the job outlives the request.
 func (p *Pool[In, Out]) TrySubmit(in In, opts ...JobOption) (*Job[Out], error) {
 	j := p.newJob(context.Background(), in)
 	if err := j.prepare(opts); err != nil {
@@ -85,7 +93,7 @@ func (j *job[In, Out]) whenFull(ctx context.Context) error {
 	case Block:
 	}
 	if outerCall(ctx, p.life) != nil {
-		return ErrWouldDeadlock
+		return fullInsideError{}
 	}
 	if e := j.entry(); e != nil {
 		return p.queue.Enter(ctx, e)

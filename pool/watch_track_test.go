@@ -138,6 +138,7 @@ func lookAtJobs(t *testing.T, watched []pool.Option) {
 	r, _ := plain.Result()
 	assert.Equal(t, r.Timing, plain.Info().Timing)
 
+	p.Pause()
 	third := submit(t, p, heed)
 	third.Cancel(errBoom)
 	assert.Equal(t, result.Canceled, third.Info().Status, "it never started")
@@ -153,7 +154,7 @@ func TestJobInfoFitsTogetherUnderLoad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := pool.New(same, opts...)
-			for i := range many(20_000) {
+			for i := range many(10_000) {
 				j := submit(t, p, i)
 				for ended := false; !ended; {
 					info := j.Info()
