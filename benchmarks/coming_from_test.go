@@ -145,7 +145,7 @@ func Example_concResults() {
 	for _, url := range some {
 		g.Go(func(ctx context.Context) (int, error) { return fetch(ctx, url) })
 	}
-	sizes, err := g.Wait() // in no particular order; err does not say which URL failed
+	sizes, err := g.Wait() // in no particular order, and without those that failed
 
 	slices.Sort(sizes)
 	fmt.Println(sizes, err)

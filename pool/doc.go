@@ -62,6 +62,37 @@
 // workers are free: make the queue large enough for them, or use one pool for each
 // tenant.
 //
+// # Jobs that make jobs
+//
+// A call of a crawler finds more pages to fetch. It may use Do, Map and Stream for them,
+// which run within its share, or Submit jobs with its context as long as there is room:
+// Submit does not wait for room inside a call, but fails with an error that matches
+// [ErrWouldDeadlock] and [ErrFull]. So make the [Queue] large enough, or call Do if it is
+// full. [Pool.Shutdown] does not wait for jobs still to come: it refuses them, including
+// those of running jobs. Count the jobs to know when all is done, and shut down after
+// that:
+//
+//	var pending sync.WaitGroup
+//	var p *pool.Pool[string, int]
+//	submit := func(ctx context.Context, url string) error {
+//		pending.Add(1)
+//		_, err := p.Submit(ctx, url)
+//		if err != nil {
+//			pending.Done() // it was not accepted
+//		}
+//		return err
+//	}
+//	p = pool.New(func(ctx context.Context, url string) (int, error) {
+//		defer pending.Done()
+//		... // fetch, and submit(ctx, link) for each link that is new
+//	}, pool.Workers(8), pool.Queue(100_000))
+//	err := submit(ctx, start)
+//	pending.Wait()
+//	err = p.Shutdown(ctx)
+//
+// This counts calls. If the pool has a [Retry], or jobs may be canceled or dropped before
+// they start, call Done where the job has ended instead, after [Job.Wait].
+//
 // # Watching and steering
 //
 // All of this is about jobs; the callers of Do, Map and Stream have the outcome at hand.
@@ -85,6 +116,8 @@
 // the pool. So a handler that returns does not end the job it submitted. If the
 // context has already ended, no input is taken. The context of a call ends, at the
 // latest, with the Do, the job, the Map or the Stream that it is part of.
+//
+// A nil context panics; the message names the method.
 //
 // The error of what an ended context has cut short is its cause, [context.Cause]. If you
 // cancel with a cause of your own, check for that cause, not for [context.Canceled]. The

@@ -94,12 +94,14 @@ func ExampleJob_Wait() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("no time"))
 	_, err := job.Wait(ctx)
-	fmt.Println(err)
+	if _, ended := job.Result(); !ended { // the error could be the job's own
+		fmt.Println("gave up:", err)
+	}
 
 	close(gate)
 	fmt.Println(job.Wait(context.Background()))
 	// Output:
-	// no time
+	// gave up: no time
 	// PATIENCE! <nil>
 }
 

@@ -90,7 +90,10 @@ func (j *Job[Out]) attempts() int {
 }
 
 // Wait waits for the job to end and returns its value and error. If ctx ends first,
-// Wait returns ctx's cause; the job goes on.
+// Wait returns ctx's cause; the job goes on. The error alone does not tell these apart:
+// that of a job that ran into its [Timeout] matches [context.DeadlineExceeded], as does
+// that of a ctx whose deadline has passed. Check [Job.Result] or [Job.Done], not the
+// error.
 //
 // Inside a call of the job's own pool, with that call's context, Wait runs the job
 // itself if it is still in the queue, and returns when it is done; so jobs that wait
@@ -98,6 +101,9 @@ func (j *Job[Out]) attempts() int {
 // because of a [Key], a [Weight] or [After]: it returns [ErrWouldDeadlock]. (A job
 // that waits for itself does deadlock, and so may calls that wait on Done.)
 func (j *Job[Out]) Wait(ctx context.Context) (out Out, err error) {
+	if ctx == nil {
+		panic("pool: Job.Wait: nil context")
+	}
 	if j.Status().Terminal() {
 		return j.value, j.err
 	}
