@@ -75,7 +75,8 @@ func begin[T, U any](c *call[U], it *item[T]) (wanted, over bool) {
 }
 
 // before waits for the limits of the call. Its error is the reason why the call does not
-// start.
+// start. After nil, there must be a call, with whose end the limits are released: see
+// bounded.
 func (c *call[U]) before() error {
 	if !c.limited {
 		return nil
@@ -84,11 +85,14 @@ func (c *call[U]) before() error {
 		c.seg.probe.Switch(engine.Limited, c.seg.Clock.Now())
 	}
 	c.waiting = true
-	err := c.policies.before(c.seg.Ctx)
+	err := c.policies.limits.Wait(c.seg.Ctx)
 	c.waiting = false
 	c.seg.mark = 0
 	switch {
 	case !c.seg.Live(): // whatever the limit has returned
+		if err == nil {
+			c.policies.limits.Release()
+		}
 		return context.Cause(c.seg.Ctx)
 	case err == nil:
 		c.seg.start()

@@ -177,7 +177,7 @@ func (s *gathered[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 		ended = !emit(it)
 		return !ended
 	}
-	add := timed(&s.config, func(ctx context.Context, v T) (struct{}, error) { return struct{}{}, g.add(ctx, v) })
+	add := bounded(&s.config, func(ctx context.Context, v T) (struct{}, error) { return struct{}{}, g.add(ctx, v) })
 	seg.and(leftovers(seg, g, &ended, outgoing(seg, pass)), func() {
 		driveCalls(s.up, seg, &s.config, pass, func(c *call[U], v T) bool {
 			if wanted, over := gatherCall(c, add, v); over {

@@ -243,12 +243,12 @@ func (c *config) policies() []string {
 	if c.timeout > 0 {
 		all = append(all, fmt.Sprintf("timeout %v", c.timeout))
 	}
-	switch len(c.limits) {
+	switch limits := c.limits.Len(); limits {
 	case 0:
 	case 1:
 		all = append(all, "limit")
 	default:
-		all = append(all, fmt.Sprintf("%d limits", len(c.limits)))
+		all = append(all, fmt.Sprintf("%d limits", limits))
 	}
 	if c.skips {
 		all = append(all, "skip errors")

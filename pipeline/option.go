@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
+	"github.com/millstream-go/millstream/internal/engine"
 	"github.com/millstream-go/millstream/internal/retry"
 	"github.com/millstream-go/millstream/pool"
 )
@@ -31,7 +31,7 @@ type config struct { //nolint:recvcheck // on and rename return a changed copy, 
 	window  int // 0: not set
 
 	timeout time.Duration
-	limits  []Waiter
+	limits  *engine.Limits
 	retry   *pool.RetryPolicy
 	skips   bool
 	carries bool         // the function is internal and does nothing
@@ -141,12 +141,13 @@ func Buffer(n int) StageOption {
 // Waiter is a limit that calls wait for. *rate.Limiter of golang.org/x/time has its method.
 type Waiter = pool.Waiter
 
-// Timeout ends the context of each call d after the call started; waiting before the call
-// does not count. context.Cause then names the timeout, and is a context.DeadlineExceeded
-// to errors.Is. The call of a [FlatMap] lasts until
-// its sequence has ended, including the time that the sequence waits for room. The run
-// waits for a function that ignores its context. The default is no timeout. A d that is not
-// positive panics, and so does a stage whose function takes no context.
+// Timeout ends the context of each call d after the call started. Waiting for a worker and
+// for a [Limit] does not count, but what the function itself waits for does, such as a limit
+// for each key. context.Cause then names the timeout, and is a context.DeadlineExceeded to
+// errors.Is. The call of a [FlatMap] lasts until its sequence has ended, including the time
+// that the sequence waits for room. The run waits for a function that ignores its context.
+// The default is no timeout. A d that is not positive panics, and so does a stage whose
+// function takes no context.
 func Timeout(d time.Duration) StageOption {
 	return func(c *config) {
 		c.once("Timeout")
@@ -167,6 +168,17 @@ func Timeout(d time.Duration) StageOption {
 // does, makes the input fail with the limiter's error before the context ends: [OnError]
 // handles it, and a fail-fast terminal returns it instead of the context's cause. The
 // default is no limit. Giving no waiter panics, and so does a nil one.
+//
+// A limit may also have a method
+//
+//	Release()
+//
+// which is called once for each Wait that has returned nil: when the call that it let
+// through is over, or as soon as it is known that it will not be made, because a later
+// limit refused it, say. Each call of a [Retry] has a Wait and a Release of its own; the
+// call of a [FlatMap] lasts until its sequence has ended. Several goroutines may call
+// Release at once; it must not block. So a limit on calls in flight, such as the Guarded of
+// package ratelimit, gets back what the call has not used.
 func Limit(waiters ...Waiter) StageOption {
 	return func(c *config) {
 		c.once("Limit")
@@ -178,7 +190,7 @@ func Limit(waiters ...Waiter) StageOption {
 				c.refuse("Limit: nil waiter")
 			}
 		}
-		c.limits = slices.Clone(waiters)
+		c.limits = engine.NewLimits(waiters)
 	}
 }
 

@@ -81,7 +81,7 @@ func lost[T, U any](c *config, clock engine.Clock) func(T, *item[U], error) engi
 
 // calls holds the policies for the calls of a stage in one run.
 type calls struct {
-	limits []Waiter
+	limits *engine.Limits
 	retry  *retry.Retrier
 }
 
@@ -92,16 +92,6 @@ func (c *config) open() *calls {
 		p.retry = retry.New(retry.Policy(*c.retry))
 	}
 	return p
-}
-
-// before waits for the limits.
-func (p *calls) before(ctx context.Context) error {
-	for _, limit := range p.limits {
-		if err := limit.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // again makes the calls for an input and counts them.
@@ -128,11 +118,61 @@ func (p *calls) pause(ctx context.Context, wait time.Duration) error {
 	if cut := p.retry.Sleep(ctx, wait); cut != nil {
 		return cut
 	}
-	limit := p.before(ctx)
+	limit := p.limits.Wait(ctx)
 	if ctx.Err() != nil { // whatever the limit has returned
+		if limit == nil {
+			p.limits.Release()
+		}
 		return context.Cause(ctx)
 	}
 	return limit
+}
+
+// bounded returns fn with what each call has around it: a timeout, and the release of the
+// limits.
+func bounded[T, U any](c *config, fn engine.Func[T, U]) engine.Func[T, U] {
+	return released(c.limits, timed(c, fn))
+}
+
+// boundedFlat is bounded for a function whose sequence is part of the call.
+func boundedFlat[T, U any](c *config, fn engine.FlatFunc[T, U]) engine.FlatFunc[T, U] {
+	return releasedFlat(c.limits, timedFlat(c, fn))
+}
+
+// released returns fn with the release of the limits at the end of each call, if one of them
+// is to be told.
+func released[T, U any](limits *engine.Limits, fn engine.Func[T, U]) engine.Func[T, U] {
+	if !limits.Releases() {
+		return fn
+	}
+	return func(ctx context.Context, v T) (U, error) {
+		defer limits.Release()
+		return fn(ctx, v)
+	}
+}
+
+// releasedFlat is released for a function whose sequence is part of the call.
+func releasedFlat[T, U any](limits *engine.Limits, fn engine.FlatFunc[T, U]) engine.FlatFunc[T, U] {
+	if !limits.Releases() {
+		return fn
+	}
+	return func(ctx context.Context, v T) (iter.Seq[U], error) {
+		given := false
+		defer func() {
+			if !given {
+				limits.Release()
+			}
+		}()
+		seq, err := fn(ctx, v)
+		if err != nil || seq == nil {
+			return nil, err
+		}
+		given = true
+		return func(yield func(U) bool) {
+			defer limits.Release()
+			seq(yield)
+		}, nil
+	}
 }
 
 // timed returns fn with a context of its own for each call, if there is a timeout.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -181,6 +184,113 @@ func TestALimitThatSeesTheDeadlineComing(t *testing.T) {
 			pipeline.Limit(limit), pipeline.OnError(pipeline.DeadLetter(box.put)))...).Run(t.Context()))
 		assert.Len(t, box.take(), 3, s.name)
 	}
+}
+
+// turnstile is a limit that counts the calls it has let through and not yet been told of.
+type turnstile struct {
+	t      *testing.T
+	waits  atomic.Int64
+	inside atomic.Int64
+}
+
+func (s *turnstile) Wait(context.Context) error {
+	s.waits.Add(1)
+	s.inside.Add(1)
+	return nil
+}
+
+func (s *turnstile) Release() {
+	assert.GreaterOrEqual(s.t, s.inside.Add(-1), int64(0), "released twice")
+}
+
+// stumble does one of many things, by the dice.
+func stumble(ctx context.Context, throw func(int) int) error {
+	switch throw(12) {
+	case 0:
+		return errBoom
+	case 1:
+		panic(errWithin)
+	case 2:
+		runtime.Goexit()
+	case 3, 4:
+		time.Sleep(time.Duration(throw(3)) * sec)
+	case 5: // it does not heed its context
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Minute):
+		}
+	}
+	return nil
+}
+
+// "Release() is called once for each Wait that has returned nil."
+func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
+	for _, k := range policiedKinds {
+		if k.name == "throttle" {
+			continue // it takes no Limit
+		}
+		for _, w := range k.ways() {
+			t.Run(k.name+" "+w.name, func(t *testing.T) {
+				for seed := range uint64(8) {
+					testkit.Bubble(t, func(t *testing.T) {
+						dice, mu := testkit.NewDice(seed, 18), sync.Mutex{}
+						throw := func(n int) int {
+							mu.Lock()
+							defer mu.Unlock()
+							return dice.Throw(n)
+						}
+						first, last := &turnstile{t: t}, &turnstile{t: t}
+						trouble := waiterOf(func(ctx context.Context) error { return stumble(ctx, throw) })
+						opts := w.with(pipeline.Limit(first, trouble, last))
+						if k.errors {
+							opts = append(opts, pipeline.Timeout(2*sec), pipeline.Retry(pool.RetryPolicy{Attempts: 1 + throw(3), Base: sec}))
+						}
+						if throw(2) == 0 {
+							opts = append(opts, pipeline.OnError(pipeline.Skip))
+						}
+						flow := k.between(30, func(ctx context.Context, _ int) error {
+							assert.Positive(t, first.inside.Load())
+							assert.Positive(t, last.inside.Load())
+							return stumble(ctx, throw)
+						}, opts...)
+						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(throw(60))*sec)
+						defer cancel()
+						for range flow.Results(ctx) {
+							if throw(30) == 0 {
+								break
+							}
+						}
+						_ = flow.Run(t.Context())
+						synctest.Wait()
+						assert.Positive(t, first.waits.Load())
+						assert.Zero(t, first.inside.Load())
+						assert.Zero(t, last.inside.Load())
+					})
+				}
+			})
+		}
+	}
+}
+
+// The call of a FlatMap lasts until its sequence has ended, and a Throttle has none.
+func TestWhenALimitIsReleased(t *testing.T) {
+	for _, s := range stages {
+		limit := &turnstile{t: t}
+		opts := append(slices.Clip(s.opts), pipeline.Limit(limit))
+		require.NoError(t, pipeline.FlatMap(pipeline.From(upTo(9)), func(context.Context, int) (iter.Seq[int], error) {
+			return func(yield func(int) bool) {
+				assert.Positive(t, limit.inside.Load())
+				yield(1)
+				assert.Positive(t, limit.inside.Load())
+			}, nil
+		}, opts...).Run(t.Context()), s.name)
+		assert.EqualValues(t, 9, limit.waits.Load(), s.name)
+		assert.Zero(t, limit.inside.Load(), s.name)
+	}
+	limit := &turnstile{t: t}
+	require.NoError(t, pipeline.From(upTo(9)).Throttle(limit).Tap(func(int) { assert.Zero(t, limit.inside.Load()) }).Run(t.Context()))
+	assert.EqualValues(t, 9, limit.waits.Load())
+	assert.Zero(t, limit.inside.Load())
 }
 
 // Values behind a Throttle come at its pace, and the time is Wait.

@@ -71,13 +71,13 @@ func (s *pooled[T, U]) feed(at site, out *engine.Queue[item[U]], done func()) {
 		Wrap: wrapper(s.name), Meter: at.meter(), Lost: lost[T, U](&s.config, at.Clock),
 	}
 	if s.mapFn != nil {
-		stage.Map = timed(&s.config, s.mapFn)
+		stage.Map = bounded(&s.config, s.mapFn)
 	} else {
-		stage.Flat = timedFlat(&s.config, s.flatFn)
+		stage.Flat = boundedFlat(&s.config, s.flatFn)
 	}
 	policies := s.config.open()
 	if policies.limits != nil {
-		stage.Before = policies.before
+		stage.Before, stage.Unused = policies.limits.Wait, policies.limits.Release
 	}
 	if policies.retry != nil {
 		stage.Again = policies.again
@@ -120,7 +120,7 @@ func (s *mapped[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 }
 
 func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
-	fn := timed(&s.config, s.open())
+	fn := bounded(&s.config, s.open())
 	driveCalls(s.up, seg, &s.config, emit, func(c *call[U], v T) (wanted bool) {
 		returned := false
 		defer func() {
@@ -174,7 +174,7 @@ func (s *flattened[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 }
 
 func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
-	fn := timedFlat(&s.config, s.fn)
+	fn := boundedFlat(&s.config, s.fn)
 	driveCalls(s.up, seg, &s.config, emit, func(c *call[U], v T) bool { return flatCall(c, fn, v) })
 }
 

@@ -98,6 +98,13 @@ func (s *filtered[T]) feed(at site, q *engine.Queue[item[T]], done func()) {
 
 func (s *filtered[T]) drive(seg *segment, emit func(*item[T]) bool) {
 	pred := s.open()
+	if s.limits.Releases() {
+		plain := pred
+		pred = func(v T) bool {
+			defer s.limits.Release()
+			return plain(v)
+		}
+	}
 	driveCalls(s.up, seg, &s.config, emit, func(c *call[T], v T) (wanted bool) {
 		returned := false
 		defer func() {

@@ -2,8 +2,10 @@ package pool_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,3 +272,148 @@ func TestCancelWhileALimitIsWaitedFor(t *testing.T) {
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
+
+// turnstile is a limit that counts the calls it has let through and not yet been told of.
+type turnstile struct {
+	t      *testing.T
+	waits  atomic.Int64
+	inside atomic.Int64
+}
+
+func (s *turnstile) Wait(context.Context) error {
+	s.waits.Add(1)
+	s.inside.Add(1)
+	return nil
+}
+
+func (s *turnstile) Release() {
+	assert.GreaterOrEqual(s.t, s.inside.Add(-1), int64(0), "released twice")
+}
+
+// stumble does one of many things, by the dice.
+func stumble(ctx context.Context, throw func(int) int) error {
+	switch throw(12) {
+	case 0:
+		return errBoom
+	case 1:
+		panic(errBoom)
+	case 2:
+		runtime.Goexit()
+	case 3, 4:
+		time.Sleep(time.Duration(throw(3)) * time.Second)
+	case 5: // it does not heed its context
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// "Release() is called once for each Wait that has returned nil."
+func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
+	for seed := range uint64(40) {
+		testkit.Bubble(t, func(t *testing.T) {
+			dice, mu := testkit.NewDice(seed, 18), sync.Mutex{}
+			throw := func(n int) int {
+				mu.Lock()
+				defer mu.Unlock()
+				return dice.Throw(n)
+			}
+			first, last := &turnstile{t: t}, &turnstile{t: t}
+			trouble := waiterFunc(func(ctx context.Context) error { return stumble(ctx, throw) })
+			opts := []pool.Option{
+				pool.Workers(1 + throw(4)), pool.Limit(first, trouble, last),
+				pool.Timeout(2 * time.Second), pool.Retry(pool.RetryPolicy{Attempts: 1 + throw(3), Base: time.Second}),
+			}
+			fn := func(ctx context.Context, i int) (int, error) {
+				assert.Positive(t, first.inside.Load())
+				assert.Positive(t, last.inside.Load())
+				return i, stumble(ctx, throw)
+			}
+			p := pool.New(fn, opts...)
+			if seed%2 == 1 {
+				p = pool.NewStateful(func(ctx context.Context, _ int) (int, error) { return 0, stumble(ctx, throw) },
+					func(ctx context.Context, _, i int) (int, error) {
+						i, err := fn(ctx, i)
+						return i, pool.Discard(err)
+					}, nil, opts...)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			numbers := []int{0, 1, 2, 3, 4, 5, 6, 7}
+			for range 20 {
+				go func() {
+					ctx, cancel := context.WithTimeout(ctx, time.Duration(throw(20))*time.Second)
+					defer cancel()
+					switch throw(4) {
+					case 0:
+						_, _ = p.Do(ctx, 1)
+					case 1:
+						if j, err := p.Submit(ctx, 1); err == nil {
+							_, _ = j.Wait(ctx)
+							j.Cancel(errBoom)
+						}
+					case 2:
+						_, _ = p.Map(ctx, numbers)
+					case 3:
+						for range p.Stream(ctx, slices.Values(numbers)) {
+							if throw(10) == 0 {
+								break
+							}
+						}
+					}
+				}()
+				if throw(4) == 0 {
+					time.Sleep(time.Second)
+					_ = p.HaltNow(0)
+				}
+			}
+			<-ctx.Done()
+			_ = p.Close() // which may have an error of a state
+			synctest.Wait()
+			assert.Positive(t, first.waits.Load())
+			assert.Zero(t, first.inside.Load())
+			assert.Zero(t, last.inside.Load())
+		})
+	}
+}
+
+// A limit that is told of refused calls is told at once, also of those that a later limit
+// panics about.
+func TestALimitIsReleasedWhenALaterOneRefuses(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		for _, refusal := range []func() error{
+			func() error { return errBoom },
+			func() error { panic(errBoom) },
+		} {
+			limit := &turnstile{t: t}
+			p := newTasks(pool.Limit(limit, waiterFunc(func(context.Context) error {
+				assert.EqualValues(t, 1, limit.inside.Load())
+				return refusal()
+			})))
+			for name, run := range through {
+				run(t.Context(), p, give(1))
+				assert.Zero(t, limit.inside.Load(), name)
+			}
+			_, err := submit(t, p, give(1)).Wait(t.Context())
+			require.ErrorIs(t, err, errBoom)
+			assert.Zero(t, limit.inside.Load())
+			require.NoError(t, p.Close())
+		}
+	})
+}
+
+// A limit whose Release panics breaks the call, and no other limit.
+func TestALimitIsReleasedThoughAnotherPanics(t *testing.T) {
+	first := &turnstile{t: t}
+	p := newTasks(pool.Limit(first, brokenTurnstile{}))
+	defer p.Close()
+	_, err := p.Do(t.Context(), give(1))
+	var caught *result.PanicError
+	require.ErrorAs(t, err, &caught)
+	assert.Equal(t, "release", caught.Value)
+	assert.Zero(t, first.inside.Load())
+}
+
+type brokenTurnstile struct{}
+
+func (brokenTurnstile) Wait(context.Context) error { return nil }
+func (brokenTurnstile) Release()                   { panic("release") }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/millstream-go/millstream/internal/engine"
 	"github.com/millstream-go/millstream/internal/retry"
 )
 
@@ -27,7 +27,7 @@ type config struct {
 	workers int
 	depth   int
 	timeout time.Duration
-	limits  []Waiter
+	limits  *engine.Limits
 
 	policy   Policy
 	retry    *retry.Retrier
@@ -81,9 +81,10 @@ func Queue(n int) Option {
 	}
 }
 
-// Timeout ends the context of each call d after the call started; waiting in the
-// queue and for a limit does not count. context.Cause then names the timeout. The
-// default is no timeout. New panics if d is not positive.
+// Timeout ends the context of each call d after the call started. Waiting in the queue
+// and for a [Limit] does not count, but what the function itself waits for does, such as
+// a limit for each key. context.Cause then names the timeout. The default is no timeout.
+// New panics if d is not positive.
 func Timeout(d time.Duration) Option {
 	return func(c *config) {
 		c.once("Timeout")
@@ -99,6 +100,16 @@ func Timeout(d time.Duration) Option {
 // called; [runtime.Goexit] in a limit has the same effect as in the function. The
 // worker is held meanwhile, and the time counts as Wait, or as Run if it is before a
 // retry. The default is no limit. New panics if there is no waiter or one is nil.
+//
+// A limit may also have a method
+//
+//	Release()
+//
+// which is called once for each Wait that has returned nil: when the call that it let
+// through is over, or as soon as it is known that it will not be made, because a later
+// limit refused it, say. Each call of a retry has a Wait and a Release of its own. Several
+// goroutines may call Release at once; it must not block. So a limit on calls in flight,
+// such as the Guarded of package ratelimit, gets back what the call has not used.
 func Limit(waiters ...Waiter) Option {
 	return func(c *config) {
 		c.once("Limit")
@@ -110,7 +121,7 @@ func Limit(waiters ...Waiter) Option {
 				panic("pool: Limit: nil waiter")
 			}
 		}
-		c.limits = slices.Clone(waiters)
+		c.limits = engine.NewLimits(waiters)
 	}
 }
 

@@ -118,6 +118,7 @@ func New[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option)
 func build[In, Out any](p *Pool[In, Out], opts []Option) *Pool[In, Out] {
 	p.config, p.clock, p.settled, p.nudge = configure(opts), engine.NewClock(), make(chan struct{}), make(chan struct{}, 1)
 	ctx, end := context.WithCancelCause(context.Background())
+	p.fn = p.released(p.fn)
 	p.life, p.end = &life{ctx, p.name}, end
 	p.tally = newTally(p.workers)
 	if p.tracked {
@@ -213,17 +214,32 @@ func (p *Pool[In, Out]) protected(c *callCtx, in In) (out Out, err error) {
 	return p.perform(c, in)
 }
 
-// before waits for the limiters.
+// before waits for the limiters. After it has returned nil, there must be a call of the
+// function, with whose end they are released: see released and callWithState.
 func (p *Pool[In, Out]) before(ctx context.Context) error {
-	for _, w := range p.limits {
-		if err := w.Wait(ctx); err != nil {
-			return err
-		}
+	if p.limits == nil {
+		return nil
 	}
-	if len(p.limits) > 0 && ctx.Err() != nil {
+	if err := p.limits.Wait(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		p.limits.Release()
 		return context.Cause(ctx) // they may not have heeded it
 	}
 	return nil
+}
+
+// released returns fn with the release of the limiters at the end of each call, if one of
+// them is to be told.
+func (p *Pool[In, Out]) released(fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	if fn == nil || !p.limits.Releases() {
+		return fn
+	}
+	return func(ctx context.Context, in In) (Out, error) {
+		defer p.limits.Release()
+		return fn(ctx, in)
+	}
 }
 
 // enter counts a direct call in, unless the intake is over or ctx has ended. Accepted

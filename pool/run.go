@@ -140,7 +140,7 @@ func (j *job[In, Out]) start(s *slot, begun int64) int64 {
 	if s.leave.Load() && s.now.Load() {
 		j.ctx.end(ErrHalted) // HaltNow came before the claim, and did not see the job
 	}
-	if len(p.limits) > 0 {
+	if p.limits != nil {
 		if err := p.before(&j.ctx); err != nil {
 			return j.end(err)
 		}

@@ -74,6 +74,9 @@ func NewStateful[S, In, Out any](
 
 // callWithState calls the function with the state of its worker.
 func (p *Pool[In, Out]) callWithState(c *callCtx, in In) (out Out, err error) {
+	if p.limits != nil {
+		defer p.limits.Release() // even if there is no state
+	}
 	s := c.slot.Load()
 	if !s.opened {
 		if err = p.openState(c, s); err != nil {

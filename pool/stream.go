@@ -83,8 +83,8 @@ func (p *Pool[In, Out]) feed(sc *engine.Scope, ins iter.Seq[In], out *engine.Que
 	if p.retry != nil {
 		stage.Calls = func(ctx context.Context) int32 { return 1 + callOf(ctx).retries.Load() }
 	}
-	if len(p.limits) > 0 {
-		stage.Before = p.before
+	if p.limits != nil {
+		stage.Before, stage.Unused = p.before, p.limits.Release
 	}
 	crew := stage.Run(in, out, out.Close)
 	sc.Group.Go(func() {

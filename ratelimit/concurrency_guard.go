@@ -15,7 +15,9 @@ import (
 //
 // fetch.Call alone is enough: it waits for its permit, but that time counts as run time of
 // the call. With Limit(fetch) as well, the permit is acquired before the call starts, and the
-// time counts as waiting, where it belongs. A pool uses both in the same way.
+// time counts as waiting, where it belongs. A pool uses both in the same way. A function that
+// calls fetch.Call only in some cases can have Limit(fetch), too: it then holds a permit in all
+// cases, for as long as it runs, and one that Call has not used counts as Ignore.
 func Guard[In, Out any](c *Concurrency, fn func(context.Context, In) (Out, error)) *Guarded[In, Out] {
 	switch {
 	case c == nil:
@@ -34,6 +36,7 @@ type Guarded[In, Out any] struct {
 	fn func(context.Context, In) (Out, error)
 
 	mu       sync.Mutex // never held together with the lock of c
+	waits    int        // that let a call through and were not released yet
 	reserved []*reservation
 }
 
@@ -68,8 +71,8 @@ func (g *Guarded[In, Out]) Call(ctx context.Context, in In) (out Out, err error)
 
 // Wait waits for a permit, as [Concurrency.Acquire] does, and keeps it for a call of
 // [Guarded.Call] that is about to follow. It is only for pool.Limit and pipeline.Limit
-// together with Call of the same Guarded: without such a call, the permit is held until ctx
-// ends.
+// together with Call of the same Guarded: without such a call, the permit is held until
+// [Guarded.Release] or the end of ctx.
 func (g *Guarded[In, Out]) Wait(ctx context.Context) error {
 	permit, err := g.c.Acquire(ctx)
 	if err != nil {
@@ -78,12 +81,35 @@ func (g *Guarded[In, Out]) Wait(ctx context.Context) error {
 	r := &reservation{permit: permit}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.waits++
 	g.reserved = append(g.reserved, r)
 	if ctx.Done() != nil {
 		// The watch takes the lock as well, and so finds r in place.
 		r.stop = context.AfterFunc(ctx, func() { g.giveBack(r) })
 	}
 	return nil
+}
+
+// Release says that what a [Guarded.Wait] has let through is over, or will not come. If Call
+// has not used the permit, it is released as [Ignore]. A pool and a pipeline call Release once
+// for each Wait that has returned nil; whatever else calls Wait should do the same, unless its
+// ctx ends soon. Release panics if there is no such Wait.
+func (g *Guarded[In, Out]) Release() {
+	g.mu.Lock()
+	if g.waits == 0 {
+		g.mu.Unlock()
+		panic("ratelimit: Guarded.Release: not one for each Wait")
+	}
+	g.waits--
+	// Permits are alike: there is one too many if no Wait is left for it.
+	var unused *reservation
+	if len(g.reserved) > g.waits {
+		unused = g.oldest()
+	}
+	g.mu.Unlock()
+	if unused != nil {
+		unused.permit.Release(Ignore)
+	}
 }
 
 // claim returns the oldest permit that Wait has acquired. All permits are alike: if it was
@@ -94,12 +120,17 @@ func (g *Guarded[In, Out]) claim() (Permit, bool) {
 	if len(g.reserved) == 0 {
 		return Permit{}, false
 	}
+	return g.oldest().permit, true
+}
+
+// oldest takes the oldest reservation out.
+func (g *Guarded[In, Out]) oldest() *reservation {
 	r := g.reserved[0]
 	g.drop(0)
 	if r.stop != nil {
 		r.stop()
 	}
-	return r.permit, true
+	return r
 }
 
 // giveBack releases a permit if its call has not come before its context ended.

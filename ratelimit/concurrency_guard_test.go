@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,132 @@ func TestGuardedWaitWithoutACallLastsUntilTheContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, c.InFlight())
 		assert.ErrorIs(t, g.Wait(ctx), context.Canceled)
+	})
+}
+
+// refusing is a limit that refuses every fifth call.
+type refusing struct{ n atomic.Int64 }
+
+var errRefused = errors.New("refused")
+
+func (r *refusing) Wait(context.Context) error {
+	if r.n.Add(1)%5 == 0 {
+		return errRefused
+	}
+	return nil
+}
+
+// hits is a function with a cache around it, which holds all even numbers.
+func hits(g *ratelimit.Guarded[int, int]) func(context.Context, int) (int, error) {
+	return func(ctx context.Context, n int) (int, error) {
+		if n%2 == 0 {
+			return n, nil
+		}
+		return g.Call(ctx, n)
+	}
+}
+
+// Permits whose calls are refused by another limit, or that the function does not use, come
+// back at once: a context that lives for days does not end for them.
+func TestGuardedLosesNoPermitThatIsNotUsed(t *testing.T) {
+	const n = 100
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	for name, test := range map[string]struct {
+		fn   func(*ratelimit.Guarded[int, int]) func(context.Context, int) (int, error)
+		and  []pool.Waiter
+		want int
+	}{
+		"a later limit refuses": {
+			func(g *ratelimit.Guarded[int, int]) func(context.Context, int) (int, error) { return g.Call },
+			[]pool.Waiter{&refusing{}}, n - n/5,
+		},
+		"the function does not call": {hits, nil, n},
+		"both":                       {hits, []pool.Waiter{&refusing{}}, n - n/5},
+	} {
+		t.Run("pipeline: "+name, func(t *testing.T) {
+			for _, workers := range []pipeline.StageOption{pipeline.Named("fused"), pipeline.Workers(4)} {
+				testkit.Bubble(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					defer cancel()
+					c := fixed(2)
+					g := ratelimit.Guard(c, aSecond)
+					got, err := pipeline.Map(pipeline.FromSlice(numbers), test.fn(g), workers,
+						pipeline.Limit(append([]pool.Waiter{g}, test.and...)...), pipeline.OnError(pipeline.Skip)).Collect(ctx)
+					require.NoError(t, err)
+					assert.Len(t, got, test.want)
+					assert.Zero(t, c.InFlight())
+				})
+			}
+		})
+		t.Run("pool: "+name, func(t *testing.T) {
+			testkit.Bubble(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				c := fixed(2)
+				g := ratelimit.Guard(c, aSecond)
+				p := pool.New(test.fn(g), pool.Workers(4), pool.Limit(append([]pool.Waiter{g}, test.and...)...))
+				fine := 0
+				for r := range p.Stream(ctx, slices.Values(numbers)) {
+					if r.Err == nil {
+						fine++
+					} else {
+						assert.ErrorIs(t, r.Err, errRefused)
+					}
+				}
+				assert.Equal(t, test.want, fine)
+				assert.Zero(t, c.InFlight())
+				var jobs []*pool.Job[int]
+				for i := range n {
+					j, err := p.Submit(ctx, i)
+					require.NoError(t, err)
+					jobs = append(jobs, j)
+				}
+				for _, j := range jobs {
+					if _, err := j.Wait(ctx); err != nil {
+						assert.ErrorIs(t, err, errRefused)
+					}
+				}
+				assert.Zero(t, c.InFlight())
+				require.NoError(t, p.Close())
+			})
+		})
+	}
+}
+
+// A permit that a call did not use teaches the limit nothing.
+func TestGuardedReleaseWithoutACallIsIgnored(t *testing.T) {
+	c := fixed(2)
+	g := ratelimit.Guard(c, func(_ context.Context, n int) (int, error) { return n, nil })
+	require.NoError(t, g.Wait(t.Context()))
+	require.NoError(t, g.Wait(t.Context()))
+	_, err := g.Call(t.Context(), 1)
+	require.NoError(t, err)
+	assert.Equal(t, 1, c.InFlight())
+	g.Release() // of the one that called
+	assert.Equal(t, 1, c.InFlight(), "the other one may still call")
+	g.Release()
+	assert.Zero(t, c.InFlight())
+	got := c.Snapshot()
+	assert.Equal(t, []uint64{1, 0, 1}, []uint64{got.Success, got.Dropped, got.Ignored})
+	assert.PanicsWithValue(t, "ratelimit: Guarded.Release: not one for each Wait", g.Release)
+}
+
+// While a retry pauses, another call has the permit.
+func TestGuardedHoldsNoPermitInThePauseOfARetry(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := fixed(1)
+		g := ratelimit.Guard(c, func(context.Context, int) (int, error) { return 0, errRefused })
+		var least atomic.Int64
+		least.Store(1)
+		time.AfterFunc(30*time.Second, func() { least.Store(int64(c.InFlight())) })
+		p := pool.New(g.Call, pool.Workers(1), pool.Limit(g), pool.Retry(pool.RetryPolicy{Attempts: 2, Base: time.Minute, Steady: 1}))
+		_, err := p.Do(t.Context(), 1)
+		require.ErrorIs(t, err, errRefused)
+		assert.Zero(t, least.Load())
+		require.NoError(t, p.Close())
 	})
 }
 

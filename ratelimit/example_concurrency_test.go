@@ -181,3 +181,21 @@ func ExampleOutcomeOf() {
 	// dropped
 	// ignore
 }
+
+func ExampleGuarded_Release() {
+	limit := ratelimit.NewConcurrency()
+	known := map[string]string{"/a": "page of /a"}
+	fetch := ratelimit.Guard(limit, func(_ context.Context, url string) (string, error) { return "page of " + url, nil })
+	cached := func(ctx context.Context, url string) (string, error) {
+		if page, hit := known[url]; hit {
+			return page, nil // the pipeline calls fetch.Release, and so the permit is not lost
+		}
+		return fetch.Call(ctx, url)
+	}
+	urls := pipeline.FromSlice([]string{"/a", "/b"})
+	fmt.Println(pipeline.Map(urls, cached, pipeline.Limit(fetch)).Collect(context.Background()))
+	fmt.Println(limit.InFlight())
+	// Output:
+	// [page of /a page of /b] <nil>
+	// 0
+}

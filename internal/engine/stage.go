@@ -45,6 +45,8 @@ type Stage[In, Out any] struct {
 	Wrap func(index int, err error) error
 	// Before, if set, is called before the first call for an item, and may wait.
 	Before func(context.Context) error
+	// Unused, if set, is called when Before has returned nil, but there is no call.
+	Unused func()
 	// Again, if set, makes the calls for an input, one or more, and counts them.
 	Again func(ctx context.Context, calls *int32, call func() error) error
 	// Lost, if set, decides what becomes of an input that has failed with err, which is
@@ -243,6 +245,9 @@ func (w *worker[In, Out]) before(t *Taker[Item[In]], it *Item[In]) bool {
 	w.probe.Switch(Busy, w.mark)
 	switch {
 	case !s.Scope.Live(): // the wait lasted until the run ended, whatever the error says
+		if err == nil && s.Unused != nil {
+			s.Unused()
+		}
 		w.cancel(t, it)
 	case err != nil:
 		w.refuse(t, it, err)
