@@ -286,7 +286,7 @@ func TestReportNamesALimit(t *testing.T) {
 		wantStage{"map", 10, 10, spent{busy: 1000.0 / 37, limited: 2700.0 / 37}, 3 * sec, sec, 0},
 		wantStage{"run", 10, 0, spent{starved: 100}, 0, 0, 0},
 	)
-	holdsBack(t, s, "map", "A higher limit would help")
+	holdsBack(t, s, "map", "The limit sets the pace")
 
 	// Of the second worker's last call on there is nothing for the first to wait for.
 	s = reportOn(t, run(pipeline.Workers(2)))
@@ -296,13 +296,13 @@ func TestReportNamesALimit(t *testing.T) {
 		wantStage{"map", 10, 10, spent{1000.0 / 74, 400.0 / 74, 0, 6000.0 / 74}, 36 * sec, sec, 10},
 		wantStage{"run", 10, 0, spent{starved: 100}, 0, 0, 1},
 	)
-	holdsBack(t, s, "map", "A higher limit would help")
+	holdsBack(t, s, "map", "The limit sets the pace")
 
 	s = reportOn(t, func(ctx context.Context, to pipeline.RunOption) {
 		assert.NoError(t, pipeline.From(upTo(10)).Throttle(newOneEvery(sec)).Run(ctx, to))
 	})
 	assert.InDelta(t, 1, s.Stages[1].Limited, 1e-9)
-	holdsBack(t, s, "throttle", "A higher limit would help")
+	holdsBack(t, s, "throttle", "The limit sets the pace")
 }
 
 // Each function counts what its own stage did.

@@ -181,7 +181,7 @@ var verdictCases = map[string]struct {
 	},
 	"a limit": {
 		statChain(stat("from", 0, 5, 0, 95), stat("map:fetch", 8, 15, 2, 3, statLimited(80)), stat("collect", 0, 1, 99, 0)),
-		"fetch", []string{"its 8 workers waited 80% of the time for its limit and were busy 15%", "A higher limit would help, more workers would not."},
+		"fetch", []string{"its 8 workers waited 80% of the time for its limit and were busy 15%", "The limit sets the pace: more workers would not help."},
 		[]string{"More workers"},
 	},
 	"a limit that hardly matters": {

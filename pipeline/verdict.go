@@ -243,7 +243,8 @@ func (v *survey) hint(c int) string {
 	top := v.crews[c].top
 	st := v.stages[top]
 	if v.limited(c) {
-		return " A higher limit would help, more workers would not."
+		// It may find its own height, as an adaptive one does: then nobody can raise it.
+		return " The limit sets the pace: more workers would not help."
 	}
 	if st.Workers > 0 {
 		switch {
