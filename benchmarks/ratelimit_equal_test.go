@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -134,4 +136,41 @@ type sameMethods[L any] interface {
 	SetLimitAt(t time.Time, newLimit L)
 	Tokens() float64
 	TokensAt(t time.Time) float64
+}
+
+// Sometimes of both packages run the same calls, whatever is set and however time goes by.
+func TestSometimesEqualsXTime(t *testing.T) {
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 3))
+			theirs := rate.Sometimes{
+				First: random.IntN(6) - 1, Every: random.IntN(6) - 1,
+				Interval: time.Duration(random.IntN(6)-1) * time.Second,
+			}
+			ours := ratelimit.Sometimes{First: theirs.First, Every: theirs.Every, Interval: theirs.Interval}
+			for call := range 50 {
+				long := time.Duration(random.IntN(3)/2) * time.Second
+				var want, got bool
+				do := func(ran *bool) func() {
+					return func() {
+						*ran = true
+						time.Sleep(long)
+						if call%7 == 3 {
+							panic("the call does not count")
+						}
+					}
+				}
+				var wg sync.WaitGroup
+				for _, one := range []func(){func() { theirs.Do(do(&want)) }, func() { ours.Do(do(&got)) }} {
+					wg.Go(func() { // at the same time
+						defer func() { _ = recover() }()
+						one()
+					})
+				}
+				wg.Wait()
+				require.Equal(t, want, got, "call %d of %d, %d, %v", call, ours.First, ours.Every, ours.Interval)
+				time.Sleep(time.Duration(random.IntN(4)) * time.Second / 2)
+			}
+		})
+	}
 }

@@ -7,7 +7,11 @@
 //		return err
 //	}
 //
-// Limiter has the methods of golang.org/x/time/rate.Limiter, so only the import has to change.
+// The package has what golang.org/x/time/rate has, [Sometimes] included, so that only the import
+// has to change, and what is listed below:
+//
+//	import rate "github.com/millstream-go/millstream/ratelimit"
+//
 // Limiter, Window, MultiLimiter and [KeyLimit] have a Wait method, so a pool or a pipeline
 // stage of this module can wait for them before each call.
 //

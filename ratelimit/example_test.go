@@ -92,7 +92,7 @@ func ExampleWaitError() {
 
 func ExampleWaitError_Error() {
 	fmt.Println(ratelimit.NewLimiter(1, 2).WaitN(context.Background(), 3))
-	// Output: ratelimit: Wait(n=3): ratelimit: n is above the burst
+	// Output: ratelimit: Wait(n=3): n is above the burst
 }
 
 func ExampleWaitError_Unwrap() {
@@ -488,4 +488,21 @@ func ExampleWriter() {
 	n, err := io.WriteString(w, "slow and steady")
 	fmt.Println(n, err, out.String())
 	// Output: 15 <nil> slow and steady
+}
+
+func ExampleSometimes() {
+	sometimes := ratelimit.Sometimes{First: 2, Every: 5}
+	for i := range 12 {
+		sometimes.Do(func() { fmt.Print(i, " ") })
+	}
+	fmt.Println()
+	// Output: 0 1 5 10
+}
+
+func ExampleSometimes_Do() {
+	var once ratelimit.Sometimes
+	for range 3 {
+		once.Do(func() { fmt.Println("the zero value does it once") })
+	}
+	// Output: the zero value does it once
 }
