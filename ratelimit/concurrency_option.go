@@ -62,7 +62,7 @@ func Between(lowest, highest int) ConcurrencyOption {
 	return func(c *concurrencyConfig) {
 		c.once("Between")
 		if lowest < 1 || highest < lowest {
-			panic(fmt.Sprintf("ratelimit: Between(%d, %d): want 1 or more, and not less", lowest, highest))
+			panic(fmt.Sprintf("ratelimit: Between(%d, %d): want 1 <= lowest <= highest", lowest, highest))
 		}
 		c.lowest, c.highest = lowest, highest
 	}

@@ -170,8 +170,8 @@ func TestPermitIsReleasedOnce(t *testing.T) {
 
 func TestConcurrencyOptionsThatMakeNoSensePanic(t *testing.T) {
 	for want, opts := range map[string][]ratelimit.ConcurrencyOption{
-		"ratelimit: Between(0, 5): want 1 or more, and not less":  {ratelimit.Between(0, 5)},
-		"ratelimit: Between(5, 4): want 1 or more, and not less":  {ratelimit.Between(5, 4)},
+		"ratelimit: Between(0, 5): want 1 <= lowest <= highest":   {ratelimit.Between(0, 5)},
+		"ratelimit: Between(5, 4): want 1 <= lowest <= highest":   {ratelimit.Between(5, 4)},
 		"ratelimit: Between given twice":                          {ratelimit.Between(1, 2), ratelimit.Between(1, 2)},
 		"ratelimit: StartAt(0): want at least 1":                  {ratelimit.StartAt(0)},
 		"ratelimit: StartAt(9): want between 1 and 8":             {ratelimit.Between(1, 8), ratelimit.StartAt(9)},

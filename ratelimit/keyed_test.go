@@ -95,6 +95,7 @@ func TestKeyedWhenFull(t *testing.T) {
 						assert.Equal(t, time.Second, d.RetryAfter)
 						err := k.Wait(t.Context(), "one more")
 						require.ErrorIs(t, err, ratelimit.ErrFull)
+						assert.ErrorContains(t, err, "): too many keys")
 						var wait *ratelimit.WaitError
 						require.ErrorAs(t, err, &wait)
 						assert.Equal(t, time.Second, wait.RetryAfter)

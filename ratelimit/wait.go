@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,8 @@ func (e *WaitError) Error() string {
 	case errors.Is(e.reason, context.DeadlineExceeded):
 		return fmt.Sprintf("ratelimit: Wait(n=%d) would take %v: %v", e.N, e.RetryAfter, e.reason)
 	}
-	return fmt.Sprintf("ratelimit: Wait(n=%d): %v", e.N, e.reason)
+	// ErrBurst and ErrFull name the package, too.
+	return fmt.Sprintf("ratelimit: Wait(n=%d): %s", e.N, strings.TrimPrefix(fmt.Sprint(e.reason), "ratelimit: "))
 }
 
 // Unwrap returns the reason.
@@ -47,8 +49,8 @@ func (l *Limiter) Wait(ctx context.Context) error { return l.WaitN(ctx, 1) }
 // Nobody overtakes them, not even [Limiter.Allow]. If the tokens are available and no
 // caller waits, WaitN returns at once, without a timer or an allocation.
 //
-// If ctx ends, WaitN returns ctx.Err() and leaves the line as if the caller had never
-// been in it: the callers after it move up. A WaitN whose ctx has already ended takes
+// If ctx ends, WaitN returns ctx.Err(), as in x/time, and not its cause, and leaves the
+// line as if the caller had never been in it: the callers after it move up. A WaitN whose ctx has already ended takes
 // nothing. If the deadline of ctx is too near, WaitN does not wait: it returns at once a
 // [*WaitError] that is context.DeadlineExceeded and says how long the wait would have
 // been. If n is above the burst, now or after a call of [Limiter.SetBurst], the error is

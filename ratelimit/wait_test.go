@@ -194,6 +194,8 @@ func TestWaitForMoreThanTheBurst(t *testing.T) {
 	l := ratelimit.NewLimiter(1, 2)
 	err := l.WaitN(t.Context(), 3)
 	require.ErrorIs(t, err, ratelimit.ErrBurst)
+	assert.EqualError(t, err, "ratelimit: Wait(n=3): n is above the burst")
+	assert.EqualError(t, new(ratelimit.WaitError), "ratelimit: Wait(n=0): <nil>")
 	var wait *ratelimit.WaitError
 	require.ErrorAs(t, err, &wait)
 	assert.Equal(t, ratelimit.InfDuration, wait.RetryAfter)
