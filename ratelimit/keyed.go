@@ -12,6 +12,10 @@ import (
 // burst. Keys need no registration. A key that has not been seen for as long as its bucket
 // takes to fill is forgotten, which changes no decision.
 //
+// In the function of a pool or a pipeline stage, wait for the key first and then begin the
+// timeout, in the function: the Timeout of the pool or the stage counts the wait, too. See
+// the example "timeout".
+//
 // A Keyed keeps at most [MaxKeys] keys. It has no goroutine and nothing to close. A key
 // takes the memory of the key itself, as in a map, and of two words, in a table that is
 // between three eighths and three quarters full once it has grown: for a string 43 to 86
@@ -102,8 +106,9 @@ func (k *Keyed[K]) Take(key K, n int) Decision {
 // Wait is WaitN for one event.
 func (k *Keyed[K]) Wait(ctx context.Context, key K) error { return k.WaitN(ctx, key, 1) }
 
-// WaitN is [Limiter.WaitN] for the key: each key has its own line. If there is no room for
-// the key and it is denied, WaitN returns a [*WaitError] that is [ErrFull].
+// WaitN is [Limiter.WaitN] for the key: each key has its own line. If ctx ends, WaitN returns
+// ctx.Err() and not its cause. If there is no room for the key and it is denied, WaitN returns
+// a [*WaitError] that is [ErrFull].
 func (k *Keyed[K]) WaitN(ctx context.Context, key K, n int) error {
 	checkN("WaitN", n)
 	if err := ctx.Err(); err != nil || n == 0 {

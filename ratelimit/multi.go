@@ -261,7 +261,7 @@ func (m *MultiLimiter) Wait(ctx context.Context) error { return m.WaitN(ctx, 1) 
 // key does not hold up callers that wait for other keys under a shared limit. WaitN cannot
 // foresee what callers in other lines will take first. So a RetryAfter may be too short, and
 // WaitN may notice only while it waits that a deadline is too near. In all else it is like
-// [Limiter.WaitN].
+// [Limiter.WaitN]: if ctx ends, it returns ctx.Err() and not its cause, for example.
 func (m *MultiLimiter) WaitN(ctx context.Context, n int) error {
 	checkN("WaitN", n)
 	return m.wait(ctx, n, 0)

@@ -103,7 +103,8 @@ func (w *Window) ReserveN(t time.Time, n int) *Reservation {
 // Wait is WaitN for one event.
 func (w *Window) Wait(ctx context.Context) error { return w.WaitN(ctx, 1) }
 
-// WaitN is [Limiter.WaitN] for the window. It panics if n is negative.
+// WaitN is [Limiter.WaitN] for the window. If ctx ends, it returns ctx.Err() and not its cause.
+// It panics if n is negative.
 func (w *Window) WaitN(ctx context.Context, n int) error {
 	checkN("WaitN", n)
 	if err := ctx.Err(); err != nil || n == 0 {

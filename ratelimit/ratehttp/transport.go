@@ -53,6 +53,13 @@ const (
 // and is not begun if the limiter sees that its deadline is too near; the request is then not
 // made and its body is closed. A nil base is [http.DefaultTransport].
 //
+// The wait is part of the request, so it counts towards [http.Client.Timeout], and towards the
+// Timeout of a pool or a pipeline stage whose function makes the request: if many requests are
+// for one host, those at the end of the line fail, without being made, as soon as their turn is
+// further away than the timeout. To bound only the request itself, wait for the limiter before
+// the context with the timeout is made, as in the example of ratelimit.Keyed, or, with one limit
+// for all requests, give the limiter to the Limit of the pool or the stage.
+//
 // If a response has status 429 or 503 and a field Retry-After, all limits are paused for that
 // long, but at most for [MaxPause], so that other requests through them wait as well. The
 // response is returned as it is, unless [Retries] are allowed.
@@ -86,7 +93,8 @@ func Through(limiter Limiter) TransportOption {
 }
 
 // ThroughPerHost adds a limit for the requests to each host separately. The key is the host and
-// port of the URL, in lower case. It panics if the limiter is nil.
+// port of the URL, in lower case. The wait counts towards the timeout of the request: see
+// [NewTransport]. It panics if the limiter is nil.
 func ThroughPerHost(limiter KeyedLimiter[string]) TransportOption {
 	if limiter == nil {
 		panic("ratehttp: ThroughPerHost: nil limiter")
