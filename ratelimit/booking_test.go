@@ -50,6 +50,48 @@ func TestWindowHasNothingLeftBeforeAReservation(t *testing.T) {
 	})
 }
 
+// Callers ask for all or nothing, so those of six leave four of ten unused in each window.
+func TestWindowReservesAfterCallersThatAskForMany(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		w := ratelimit.NewWindow(10, time.Second)
+		require.True(t, w.AllowN(time.Now(), 6))
+		q := newQueue(t)
+		for _, name := range []string{"a", "b", "c"} {
+			q.wait(name, func() error { return w.WaitN(t.Context(), 6) })
+		}
+		r := w.ReserveN(time.Now(), 4)
+		assert.Equal(t, 3*time.Second, r.Delay())
+		assert.Equal(t, 4*time.Second, w.Take(5).RetryAfter)
+		near, cancel := context.WithTimeout(t.Context(), 4*time.Second-1)
+		defer cancel()
+		var tooNear *ratelimit.WaitError
+		require.ErrorAs(t, w.WaitN(near, 5), &tooNear)
+		assert.Equal(t, 4*time.Second, tooNear.RetryAfter)
+		far, cancel := context.WithTimeout(t.Context(), 4*time.Second+1)
+		defer cancel()
+		q.wait("d", func() error { return w.WaitN(far, 5) })
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{"a 1s", "b 2s", "c 3s", "d 4s"}, q.served())
+	})
+}
+
+// A reservation for a later time does not move the present: canceled, it leaves everything as it
+// was.
+func TestCancelOfAReservationMadeForLater(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		w := ratelimit.NewWindow(2, time.Second)
+		require.True(t, w.Allow())
+		w.ReserveN(time.Now().Add(5*time.Second), 1).Cancel()
+		assert.True(t, w.Allow())
+		assert.False(t, w.Allow(), "two were let through at this instant")
+		l := ratelimit.NewLimiter(1, 2)
+		require.True(t, l.Allow())
+		l.ReserveN(time.Now().Add(5*time.Second), 1).Cancel()
+		assert.True(t, l.Allow())
+		assert.False(t, l.Allow())
+	})
+}
+
 // Who waits is let through late, behind a pause, and a promise that was made behind him
 // keeps its time. So the promise is written down after an event that comes later.
 func TestWindowOrdersWhatComesOutOfOrder(t *testing.T) {
@@ -122,6 +164,39 @@ func TestMultiCancelKeepsTheBound(t *testing.T) {
 		assert.LessOrEqual(t, granted, 10, "at one instant")
 		time.Sleep(10 * time.Second)
 		assert.True(t, fast.AllowN(time.Now(), 10), "not blocked either")
+	})
+}
+
+// Two reservations of one time: if one is canceled, the other still has its tokens.
+func TestMultiCancelLeavesOthersOfTheSameTime(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		fast := ratelimit.NewLimiter(1, 4)
+		slow := ratelimit.NewLimiter(ratelimit.Every(10*time.Second), 1)
+		require.True(t, slow.Allow())
+		r := ratelimit.Multi(fast, slow).Reserve()
+		other := fast.ReserveN(time.Now(), 3)
+		require.Equal(t, r.Delay(), other.Delay())
+		r.Cancel()
+		time.Sleep(other.Delay())
+		assert.True(t, fast.Allow())
+		assert.False(t, fast.Allow(), "four at this instant, with the three reserved")
+	})
+}
+
+// The tokens of a reservation that was made after a late one, for an earlier time, are not
+// forgotten with the late one.
+func TestMultiCancelLeavesLaterOnesOfAnEarlierTime(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		fast := ratelimit.NewLimiter(1, 4)
+		slow := ratelimit.NewLimiter(ratelimit.Every(10*time.Second), 1)
+		require.True(t, slow.Allow())
+		r := ratelimit.Multi(fast, slow).Reserve()
+		other := fast.Reserve()
+		require.Less(t, other.Delay(), r.Delay())
+		r.Cancel()
+		time.Sleep(other.Delay())
+		assert.True(t, fast.AllowN(time.Now(), 3))
+		assert.False(t, fast.Allow(), "four at this instant, with the one reserved")
 	})
 }
 

@@ -146,9 +146,9 @@ func (l *Limiter) settle(more int) {
 	q.lock()
 	defer q.unlock()
 	if more > 0 {
-		q.rule.take(q.now(), more)
+		l.take(q.now(), more)
 	} else {
-		q.rule.give(q.now(), -more, q.booked)
+		l.give(q.now(), -more, q.booked)
 	}
 	q.serve()
 }

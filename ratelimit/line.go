@@ -29,6 +29,8 @@ type line struct {
 	rule        rule
 	first, last *entry
 	owed        int64 // events that the entries ask for
+	blocks      int   // entries that ask for more than one
+	promises    int   // entries that are reservations
 	until       int64 // the end of the pause, if there is one
 	timer       *time.Timer
 	set         int64          // when the timer fires
@@ -88,18 +90,18 @@ func (q *line) allow(at int64, n int) bool {
 
 // free reports whether n are available to the first in line.
 func (q *line) free(at int64, n int) bool {
-	return n <= q.rule.most() && q.due(at, 0, n) <= at
+	return n <= q.rule.most() && q.due(at, crowd{}, n) <= at
 }
 
 // due is the due of the rule, but never before the end of the pause.
-func (q *line) due(now int64, ahead int64, n int) int64 {
-	if ahead > math.MaxInt64/2 {
+func (q *line) due(now int64, ahead crowd, n int) int64 {
+	if ahead.owed > math.MaxInt64/2 {
 		return never
 	}
-	if q.until <= now || q.until == 0 {
-		return q.rule.due(now, int(ahead), n)
+	if q.until != 0 {
+		now = max(now, q.until)
 	}
-	return q.rule.due(q.until, int(ahead), n)
+	return q.rule.due(now, ahead, n)
 }
 
 // plan returns when n could be let through after all entries, and whether they can be
@@ -111,7 +113,7 @@ func (q *line) plan(now int64, n int) (at int64, ok bool) {
 	if n == 0 {
 		return now, true
 	}
-	at = q.due(now, q.owed, n)
+	at = q.due(now, q.ahead(math.MaxInt64), n)
 	return at, at != never && q.rule.fits(now, n)
 }
 
@@ -125,7 +127,7 @@ func (q *line) reserve(now int64, n int, least int64) *Reservation {
 	case q.first != nil:
 		r.entry = q.insert(&entry{n: n, promise: r}, math.MinInt64)
 	default:
-		q.book(now, r)
+		q.book(min(now, q.now()), r)
 	}
 	return r
 }
@@ -183,7 +185,7 @@ func (q *line) insert(e *entry, rank int64) *entry {
 	} else {
 		e.next.prev = e
 	}
-	q.owed += counted(e.n)
+	q.count(e, 1)
 	return e
 }
 
@@ -196,14 +198,42 @@ func (q *line) place(rank int64) *entry {
 	return e
 }
 
-// ahead returns how many events the entries ask for that a new one of the rank would
-// follow.
-func (q *line) ahead(rank int64) int64 {
-	sum := q.owed
+// crowd is the entries of a line before some place in it. The zero value is empty.
+type crowd struct {
+	first, end *entry // from first on, up to but not including end
+	owed       int64  // events that they ask for
+	blocks     bool   // some may ask for more than one
+	promises   bool   // some may be reservations
+}
+
+// ahead returns the entries that a new one of the rank would follow.
+func (q *line) ahead(rank int64) crowd {
+	c := crowd{first: q.first, owed: q.owed, blocks: q.blocks > 0, promises: q.promises > 0}
 	for e := q.last; e != nil && e.rank > rank && e.promise == nil; e = e.prev {
-		sum -= counted(e.n)
+		c.owed -= counted(e.n)
+		c.end = e
 	}
-	return sum
+	return c
+}
+
+// before returns the entries before e.
+func (q *line) before(e *entry) crowd {
+	c := crowd{first: q.first, end: e, blocks: q.blocks > 0, promises: q.promises > 0}
+	for e = e.prev; e != nil; e = e.prev {
+		c.owed += counted(e.n)
+	}
+	return c
+}
+
+// count adds e to the sums of the line, or, with a sign of -1, subtracts it.
+func (q *line) count(e *entry, sign int) {
+	q.owed += int64(sign) * counted(e.n)
+	if e.n > 1 {
+		q.blocks += sign
+	}
+	if e.promise != nil {
+		q.promises += sign
+	}
 }
 
 // counted keeps sums from overflowing.
@@ -221,7 +251,7 @@ func (q *line) remove(e *entry) {
 		e.next.prev = e.prev
 	}
 	e.prev, e.next = nil, nil
-	q.owed -= counted(e.n)
+	q.count(e, -1)
 }
 
 // serve lets through all entries that it can, and sets the timer for the next one.
@@ -237,7 +267,7 @@ func (q *line) serve() {
 			q.remove(e)
 			q.book(now, e.promise)
 		default:
-			at := q.due(now, 0, e.n)
+			at := q.due(now, crowd{}, e.n)
 			if at > now {
 				q.arm(at, now)
 				return
@@ -331,10 +361,11 @@ func (q *line) wait(ctx context.Context, n, priority int) error {
 		return &WaitError{N: n, RetryAfter: InfDuration, reason: ErrBurst}
 	}
 	rank := rankOf(now, priority)
-	at := q.due(now, q.ahead(rank), n)
-	if err := tooNear(ctx, q.epoch, now, at, n); err != nil {
-		q.unlock()
-		return err
+	if _, ok := ctx.Deadline(); ok {
+		if err := tooNear(ctx, q.epoch, now, q.due(now, q.ahead(rank), n), n); err != nil {
+			q.unlock()
+			return err
+		}
 	}
 	e := q.insert(&entry{n: n, ready: make(chan struct{}, 1)}, rank)
 	q.serve()

@@ -323,10 +323,9 @@ func (p *probe) try(ctx context.Context, qs lines) (granted bool, err error) {
 			p.leave()
 			return false, &WaitError{N: p.n, RetryAfter: InfDuration, reason: ErrBurst}
 		}
-		ahead, first := p.ahead(q)
-		now := q.at(t)
+		ahead, now := p.ahead(q), q.at(t)
 		at := q.due(now, ahead, p.n)
-		if first && at <= now {
+		if ahead.first == ahead.end && at <= now {
 			continue
 		}
 		if wait := at - now; at == never || wait > longest {
@@ -363,16 +362,12 @@ func (p *probe) try(ctx context.Context, qs lines) (granted bool, err error) {
 
 func (p *probe) rank(q *line) int64 { return rankOf(q.at(p.since), p.priority) }
 
-// ahead returns how many events the entries ask for that are, or would be, before the probe
-// in a line, and whether there are none.
-func (p *probe) ahead(q *line) (sum int64, first bool) {
-	if q != p.line {
-		return q.ahead(p.rank(q)), q.place(p.rank(q)) == nil
+// ahead returns the entries that are, or would be, before the probe in a line.
+func (p *probe) ahead(q *line) crowd {
+	if q == p.line {
+		return q.before(p.entry)
 	}
-	for e := p.entry.prev; e != nil; e = e.prev {
-		sum += counted(e.n)
-	}
-	return sum, p.entry.prev == nil
+	return q.ahead(p.rank(q))
 }
 
 // leave removes the probe from its line, if it is in one, and serves the rest.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sort"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -155,4 +156,52 @@ func TestReservationStandsWhenWaitersLeave(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.Equal(t, []string{"gone 0s canceled", "next 12s"}, q.served(), "10 and 1 at 11s were too much")
 	})
+}
+
+// A reservation in line may stand later than it needs to: those made after it come after it all
+// the same.
+func TestReserveBehindALateReservation(t *testing.T) {
+	for name, late := range map[string]func(t *testing.T, l waitingLimit) *ratelimit.Reservation{
+		"made for later": func(_ *testing.T, l waitingLimit) *ratelimit.Reservation {
+			return l.ReserveN(time.Now().Add(1700*time.Millisecond), 1)
+		},
+		"a caller before it has left": func(t *testing.T, l waitingLimit) *ratelimit.Reservation {
+			t.Helper()
+			ctx, cancel := context.WithCancel(t.Context())
+			newQueue(t).wait("gone", func() error { return l.WaitN(ctx, 1) })
+			defer cancel()
+			return l.ReserveN(time.Now(), 1)
+		},
+		"of a Multi": func(t *testing.T, l waitingLimit) *ratelimit.Reservation {
+			t.Helper()
+			slow := ratelimit.NewLimiter(ratelimit.Every(3500*time.Millisecond), 1)
+			require.True(t, slow.Allow())
+			return ratelimit.Multi(l, slow).Reserve()
+		},
+	} {
+		for kind, l := range map[string]func() waitingLimit{
+			"Limiter": func() waitingLimit { return ratelimit.NewLimiter(1, 1) },
+			"Window":  func() waitingLimit { return ratelimit.NewWindow(1, time.Second) },
+		} {
+			t.Run(kind+", "+name, func(t *testing.T) {
+				testkit.Bubble(t, func(t *testing.T) {
+					l := l()
+					require.True(t, l.AllowN(time.Now(), 1))
+					q := newQueue(t)
+					q.wait("a", func() error { return l.WaitN(t.Context(), 1) })
+					first := late(t, l)
+					synctest.Wait()
+					require.Greater(t, first.Delay(), 2*time.Second)
+					assert.Equal(t, first.Delay()+time.Second, l.ReserveN(time.Now(), 1).Delay())
+					near, cancel := context.WithTimeout(t.Context(), first.Delay()+2*time.Second-1)
+					defer cancel()
+					var tooNear *ratelimit.WaitError
+					require.ErrorAs(t, l.WaitN(near, 1), &tooNear)
+					assert.Equal(t, first.Delay()+2*time.Second, tooNear.RetryAfter)
+					time.Sleep(time.Minute)
+					assert.Equal(t, []string{"a 1s"}, q.served())
+				})
+			})
+		}
+	}
 }

@@ -17,8 +17,8 @@ type rule interface {
 	// most returns how many events can ever be let through at once.
 	most() int
 	// due returns the earliest time, from now on, at which n more can be let through after
-	// ahead others, or never.
-	due(now int64, ahead, n int) int64
+	// those ahead, or never.
+	due(now int64, ahead crowd, n int) int64
 	// fits reports whether n more can be taken before they are available.
 	fits(now int64, n int) bool
 	// left returns how many could be let through now.
@@ -30,8 +30,6 @@ type rule interface {
 	take(at int64, n int)
 	// book takes what r has reserved, at the time of r. The current time is now.
 	book(now int64, r *Reservation)
-	// give undoes a take at the given time; booked are the standing reservations after it.
-	give(at int64, n int, booked []*Reservation)
 	// cancel undoes a book; booked are all other standing reservations.
 	cancel(now int64, r *Reservation, booked []*Reservation)
 }
@@ -64,15 +62,28 @@ func (b *bucket) most() int {
 	return int(min(b.burst, math.MaxInt))
 }
 
-func (l *Limiter) due(now int64, ahead, n int) int64 {
+func (l *Limiter) due(now int64, ahead crowd, n int) int64 {
 	b := l.state.Load()
 	if b.unlimited {
 		return now
 	}
 	base, ticks, full := b.seen(b.tat, now)
 	full = max(full, ticks)
-	// The time in ticks is full + (ahead+n)*cost - depth. It may need more than 64 bits.
-	hi, lo := bits.Mul64(uint64(ahead)+uint64(n), uint64(b.cost))
+	events := ahead.owed
+	if ahead.promises {
+		events = 0
+		for e := ahead.first; e != ahead.end; e = e.next {
+			if e.promise != nil { // which may be later than those before it need
+				if base, full = b.promised(base, full, events, e.promise.at); base == never {
+					return never
+				}
+				events = 0
+			}
+			events += counted(e.n)
+		}
+	}
+	// The time in ticks is full + (events+n)*cost - depth. It may need more than 64 bits.
+	hi, lo := bits.Mul64(uint64(events)+uint64(n), uint64(b.cost))
 	if hi == 0 && lo <= maxTicks {
 		return max(now, later(base, b.stepsAt(full-b.depth+int64(lo)), b.shift))
 	}
@@ -90,6 +101,29 @@ func (l *Limiter) due(now int64, ahead, n int) int64 {
 		steps++
 	}
 	return max(now, later(base, int64(min(steps, math.MaxInt64)), b.shift))
+}
+
+// promised returns the time of the bucket, and the base of that time, after sum events and
+// right before a reservation for the time at; a base of never if that is too far away.
+func (b *bucket) promised(base, tat, sum, at int64) (newBase, newTat int64) {
+	if b.mult == 0 {
+		return base, min(tat+b.price(sum), 2*maxTicks)
+	}
+	hi, lo := bits.Mul64(uint64(sum), uint64(b.cost))
+	if hi >= uint64(b.mult) {
+		return never, 0
+	}
+	steps, rest := bits.Div64(hi, lo, uint64(b.mult)) // so that the ticks stay small
+	if base = later(base, int64(min(steps, math.MaxInt64)), b.shift); base == never {
+		return never, 0
+	}
+	tat = min(tat+int64(rest), 2*maxTicks)
+	since := at - base
+	if since > b.reach {
+		ns := since >> b.shift << b.shift
+		base, tat, since = base+ns, b.move(tat, ns), since-ns
+	}
+	return base, max(tat, b.ticks(max(since, -b.reach)))
 }
 
 // seen returns a base within reach of now, and both now and tat in ticks from there. If now is
@@ -182,12 +216,13 @@ func (l *Limiter) take(at int64, n int) {
 	b.tat = min(max(b.tat, b.ticks(since))+b.price(int64(n)), 2*maxTicks)
 }
 
-func (l *Limiter) give(at int64, n int, booked []*Reservation) {
+// give gives back n; booked are the standing reservations.
+func (l *Limiter) give(now int64, n int, booked []*Reservation) {
 	b := l.state.Load()
 	if b.unlimited || b.tat == unused {
 		return
 	}
-	b.tat = max(b.tat-b.price(int64(n)), min(b.floor(at, booked), b.tat), long)
+	b.tat = max(b.tat-b.price(int64(n)), min(b.floor(now, booked), b.tat), long)
 }
 
 // skip is how far a reservation has moved the time of the bucket beyond its price, because it
@@ -216,7 +251,7 @@ func (l *Limiter) book(now int64, r *Reservation) {
 func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	b, s := l.state.Load(), r.skip
 	if s.ticks <= 0 || b.unlimited || b.tat == unused {
-		l.give(r.at, r.n, booked)
+		l.give(now, r.n, booked)
 		return
 	}
 	price, old := b.price(int64(r.n)), b.tat
@@ -226,7 +261,7 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	if s.bucket != b || s.after != old {
 		least += b.depth
 	}
-	least = max(min(least, old-price), b.floor(r.at, booked))
+	least = max(min(least, old-price), b.floor(now, booked))
 	b.tat = max(old-price-s.ticks, min(least, old), long)
 	rest := price + s.ticks - (old - b.tat)
 	if i := slices.IndexFunc(booked, func(o *Reservation) bool { return o.at >= r.at }); i >= 0 && rest > 0 {
@@ -239,17 +274,18 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	}
 }
 
-// floor returns the earliest time that the bucket may have, because of the reservations that
-// are booked after at.
-func (b *bucket) floor(at int64, booked []*Reservation) int64 {
+// floor returns the earliest time that the bucket may have, because of the booked
+// reservations after now. All of them count, since one that was booked later may have an
+// earlier time.
+func (b *bucket) floor(now int64, booked []*Reservation) int64 {
 	floor, sum := long, int64(0)
 	for _, r := range slices.Backward(booked) {
-		if r.at <= at {
+		if r.at <= now {
 			break
 		}
 		sum = min(sum+b.price(int64(r.n)), 2*maxTicks)
 		if since := r.at - b.base; since <= b.reach {
-			floor = max(floor, min(b.ticks(since)+sum, 2*maxTicks))
+			floor = max(floor, min(b.ticks(max(since, -b.reach))+sum, 2*maxTicks))
 		} else {
 			floor = 2 * maxTicks
 		}

@@ -150,11 +150,14 @@ func addTime(at, d int64) int64 {
 	return at + d
 }
 
-func (w *Window) due(now int64, ahead, n int) int64 {
+func (w *Window) due(now int64, ahead crowd, n int) int64 {
 	now = max(now, w.last())
+	if ahead.blocks || ahead.promises {
+		return w.dueAfter(now, ahead, n)
+	}
 	// Take the events of the log and then those to come, in order. Each of those to come is
 	// let through when the event w.n places before it leaves the window.
-	index := w.total + int64(ahead) + int64(n)
+	index := w.total + ahead.owed + int64(n)
 	rounds := (index - w.total + int64(w.n) - 1) / int64(w.n)
 	index -= rounds * int64(w.n)
 	if index > 0 {
@@ -168,6 +171,49 @@ func (w *Window) due(now int64, ahead, n int) int64 {
 		return never
 	}
 	return now + rounds*w.per
+}
+
+// dueAfter is due for any entries: it lets them through one after the other. Now is not
+// before the last event of the log.
+func (w *Window) dueAfter(now int64, ahead crowd, n int) int64 {
+	log, used := w.log, w.total
+	var coming []past // what the entries add to the log, by time
+	// until moves now to the time at which n more are in the window.
+	until := func(n int) {
+		for used+int64(n) > int64(w.n) {
+			oldest := &log
+			if len(log) == 0 || len(coming) > 0 && coming[0].at < log[0].at {
+				oldest = &coming
+			}
+			now = max(now, addTime((*oldest)[0].at, w.per))
+			used -= int64((*oldest)[0].n)
+			*oldest = (*oldest)[1:]
+		}
+	}
+	for e := ahead.first; e != ahead.end; e = e.next {
+		at := now
+		if e.promise != nil {
+			at = e.promise.at
+			now = max(now, at)
+		} else {
+			until(e.n)
+			at = now
+		}
+		if now == never {
+			return never
+		}
+		if now >= addTime(at, w.per) {
+			continue // a promise that has left the window before that
+		}
+		i := len(coming)
+		for i > 0 && coming[i-1].at > at {
+			i--
+		}
+		coming = slices.Insert(coming, i, past{at, e.n})
+		used += int64(e.n)
+	}
+	until(n)
+	return now
 }
 
 func (w *Window) left(now int64) int {
@@ -194,8 +240,6 @@ func (w *Window) take(at int64, n int) { w.add(at, at, n) }
 // that it would have outlived still count.
 func (w *Window) book(now int64, r *Reservation) { w.add(min(now, r.at), r.at, r.n) }
 
-func (w *Window) cancel(_ int64, r *Reservation, _ []*Reservation) { w.give(r.at, r.n, nil) }
-
 // add notes n events, and drops those that no longer count at the time now.
 func (w *Window) add(now, at int64, n int) {
 	if n == 0 {
@@ -220,13 +264,13 @@ func (w *Window) add(now, at int64, n int) {
 	w.log = slices.Insert(w.log, i, past{at, n})
 }
 
-func (w *Window) give(at int64, n int, _ []*Reservation) {
-	i := sort.Search(len(w.log), func(i int) bool { return w.log[i].at >= at })
-	if i == len(w.log) || w.log[i].at != at {
+func (w *Window) cancel(_ int64, r *Reservation, _ []*Reservation) {
+	i := sort.Search(len(w.log), func(i int) bool { return w.log[i].at >= r.at })
+	if i == len(w.log) || w.log[i].at != r.at {
 		return
 	}
-	w.log[i].n -= n
-	w.total -= int64(n)
+	w.log[i].n -= r.n
+	w.total -= int64(r.n)
 	if w.log[i].n == 0 {
 		w.log = append(w.log[:i], w.log[i+1:]...)
 	}
