@@ -9,7 +9,7 @@ type aimd struct {
 	slow    int64 // 0: no call is too slow
 	started uint64
 	round   callRound
-	usual   int64 // median of the last round
+	usual   int64 // median of the last round that had one
 }
 
 func (a *aimd) limit() int { return int(a.current) }
@@ -27,7 +27,9 @@ func (a *aimd) ended(now int64, number uint64, c callState, outcome Outcome, _ i
 	if !a.round.over(now, a.usual) {
 		return
 	}
-	a.usual = a.round.sample.median()
+	if a.round.ok > 0 {
+		a.usual = a.round.sample.median()
+	}
 	before := a.limit()
 	a.current *= 1 - a.round.share()/2
 	if a.round.reached {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/ratelimit"
@@ -223,6 +224,22 @@ func TestAIMDTakesSlowCallsForDropped(t *testing.T) {
 		assert.LessOrEqual(t, got.mean, 45.0)
 		assert.Greater(t, got.perSecond, 380.0)
 	}, ratelimit.AIMD(100*time.Millisecond))
+}
+
+// A round in which all calls were dropped says nothing of how long calls take.
+func TestAIMDKeepsTheLatencyIfAllIsDropped(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		c := ratelimit.NewConcurrency(ratelimit.AIMD(0))
+		for _, outcome := range []ratelimit.Outcome{ratelimit.Success, ratelimit.Dropped} {
+			for range 10 {
+				p, ok := c.TryAcquire()
+				require.True(t, ok)
+				time.Sleep(time.Second)
+				p.Release(outcome)
+			}
+			assert.Equal(t, time.Second, c.Snapshot().Latency, outcome)
+		}
+	})
 }
 
 func TestAIMDEndsAtTheUpperBoundIfNothingIsDropped(t *testing.T) {

@@ -139,7 +139,9 @@ func (k *Keyed[K]) Pause(key K, until time.Time) {
 	}
 }
 
-// Refund is [Limiter.Refund] for the key.
+// Refund is [Limiter.Refund] for the key. If the Keyed does not have the key, Refund does
+// nothing, not even to the bucket that such keys have in common with [Share]: the event may
+// have been one of a key that has been forgotten since.
 func (k *Keyed[K]) Refund(key K, n int) {
 	checkN("Refund", n)
 	s, hash := k.locate(key)
@@ -183,7 +185,7 @@ func (l *KeyLimit[K]) open() (*line, func()) {
 }
 
 func (l *KeyLimit[K]) room() time.Duration {
-	if l.keyed.full != Deny || l.keyed.Len() < int(l.keyed.max) {
+	if l.keyed.full == Share || l.keyed.Len() < int(l.keyed.max) {
 		return 0
 	}
 	return l.keyed.room(int64(time.Since(l.keyed.epoch)))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -139,6 +140,36 @@ func TestKeyedLinesAndPauses(t *testing.T) {
 	})
 }
 
+// A pause ends by the clock, whatever time is asked about for another key.
+func TestKeyedKeepsAPauseIfAskedAboutLater(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		k := ratelimit.NewKeyed[string](1, 1, ratelimit.MaxKeys(1))
+		k.Pause("a", time.Now().Add(time.Hour))
+		require.False(t, k.Allow("a"))
+		k.AllowN("b", time.Now().Add(2*time.Hour), 1)
+		assert.False(t, k.Allow("a"))
+		time.Sleep(time.Hour)
+		assert.True(t, k.Allow("a"))
+		time.Sleep(time.Second)
+		assert.True(t, k.Take("b", 1).Allowed)
+		assert.Equal(t, 1, k.Len(), "a is forgotten")
+	})
+}
+
+// "If the Keyed does not have the key, Refund does nothing": the key may have been forgotten, and
+// the keys without room may not get what it has taken.
+func TestKeyedRefundOfAForgottenKey(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		k := ratelimit.NewKeyed[string](1, 5, ratelimit.MaxKeys(1))
+		require.True(t, k.Allow("a"))
+		time.Sleep(10 * time.Second)
+		require.True(t, k.Allow("b"))
+		require.True(t, k.AllowN("c", time.Now(), 5))
+		k.Refund("a", 1)
+		assert.False(t, k.Allow("d"), "the sixth at this instant")
+	})
+}
+
 // Keys that are waited for or paused are not forgotten, and nobody else's room is.
 func TestKeyedKeepsWhatIsInUse(t *testing.T) {
 	for _, policy := range []ratelimit.FullPolicy{ratelimit.Deny, ratelimit.Evict} {
@@ -185,6 +216,35 @@ func TestKeyedBadNumbers(t *testing.T) {
 	assert.True(t, past.AllowN(1, then.AddDate(280, 0, 0), 1))
 	assert.False(t, past.Allow(1), "it was used in the future")
 	assert.True(t, past.Allow(2))
+}
+
+// Reservations that are canceled at the instant at which others make room for their key.
+func TestKeyedForgetsWhileReservationsAreCanceled(t *testing.T) {
+	k := ratelimit.NewKeyed[int](100_000, 1, ratelimit.MaxKeys(64))
+	m := ratelimit.Multi(k.At(0))
+	var last atomic.Pointer[ratelimit.Reservation]
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range 100 {
+			m.Reserve()
+			last.Store(m.Reserve())
+			runtime.Gosched()
+		}
+		done.Store(true)
+	})
+	wg.Go(func() {
+		for !done.Load() {
+			if r := last.Load(); r != nil && r.Delay() == 0 {
+				r.Cancel() // too late: does nothing
+			}
+		}
+	})
+	for i := 1; !done.Load(); i++ {
+		k.Allow(i)
+	}
+	wg.Wait()
+	assert.LessOrEqual(t, k.Len(), 64)
 }
 
 // Goroutines that race for keys of a table that is too small: each key that is kept gets its

@@ -124,6 +124,23 @@ func TestMultiTiersOfKeys(t *testing.T) {
 	})
 }
 
+// A key for which there is no room is denied for as long as by the Keyed itself.
+func TestMultiSaysWhenThereIsRoomForAKey(t *testing.T) {
+	for _, policy := range []ratelimit.FullPolicy{ratelimit.Deny, ratelimit.Evict} {
+		testkit.Bubble(t, func(t *testing.T) {
+			k := ratelimit.NewKeyed[string](1, 1, ratelimit.MaxKeys(1), ratelimit.WhenFull(policy))
+			k.Pause("a", time.Now().Add(time.Hour))
+			alone, d := k.Take("b", 1), ratelimit.Multi(k.At("b")).Take(1)
+			assert.False(t, d.Allowed, policy)
+			assert.Positive(t, d.RetryAfter, policy)
+			assert.Equal(t, alone.RetryAfter, d.RetryAfter, policy)
+			var full *ratelimit.WaitError
+			require.ErrorAs(t, ratelimit.Multi(k.At("b")).Wait(t.Context()), &full, policy)
+			assert.Equal(t, alone.RetryAfter, full.RetryAfter, policy)
+		})
+	}
+}
+
 // Who leaves is as if it had never come; a pause of one limit holds for all.
 func TestMultiCancelAndPause(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T) {

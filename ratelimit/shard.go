@@ -154,9 +154,7 @@ func (s *shard[K]) refund(key K, hash uint64, n int) {
 	m := &s.keyed.meter
 	c := s.table.find(key, hash)
 	switch {
-	case c == nil && s.keyed.full == Share && s.keyed.keys.Load() >= s.keyed.max:
-		s.keyed.overflow.Refund(n)
-	case c == nil:
+	case c == nil: // forgotten, if it ever had room: its bucket is full
 	case c.tat == busy:
 		s.large[key].Refund(n)
 		s.expires(int64(time.Since(s.keyed.epoch)))
@@ -241,12 +239,16 @@ func (s *shard[K]) over(i int, ticks, at int64) bool {
 		return false
 	case c.tat == busy:
 		l := s.large[c.key]
-		if l.users > 0 || l.quietAt(at) > at {
+		if l.users > 0 {
 			return false
 		}
-		if b := l.state.Load(); b.tat != unused {
-			end := later(b.base, b.stepsAt(b.tat), b.shift) - s.base
-			s.forgot = max(s.forgot, b.ticks(min(max(end, -b.reach), b.reach)))
+		quiet, full, now := l.quietAt(at)
+		if quiet > now {
+			return false
+		}
+		if full != math.MinInt64 {
+			m := &s.keyed.meter
+			s.forgot = max(s.forgot, m.ticks(min(max(full-s.base, -m.reach), m.reach)))
 		}
 	case c.tat > ticks:
 		return false
@@ -307,7 +309,8 @@ func (s *shard[K]) sweep(at int64) bool {
 			least = min(least, c.tat)
 		default:
 			if l := s.large[c.key]; l.users == 0 {
-				first = min(first, l.quietAt(at))
+				quiet, _, _ := l.quietAt(at)
+				first = min(first, quiet)
 			}
 		}
 		i++
@@ -453,11 +456,17 @@ func (s *shard[K]) close(key K, hash uint64, l *ownLimiter) {
 	s.expires(end)
 }
 
-// quietAt returns when the limiter will be as good as a new one.
-func (l *ownLimiter) quietAt(at int64) int64 {
+// quietAt returns when the limiter will be as good as a new one, and when its bucket is full,
+// which is math.MinInt64 if it has never been used. Now is at, but never later than the clock,
+// by which a pause ends.
+func (l *ownLimiter) quietAt(at int64) (quiet, full, now int64) {
 	l.line.lock()
 	defer l.line.unlock()
-	return l.line.quietAt(at)
+	full, now = math.MinInt64, min(at, l.line.now())
+	if b := l.state.Load(); b.tat != unused {
+		full = later(b.base, b.stepsAt(b.tat), b.shift)
+	}
+	return l.line.quietAt(now), full, now
 }
 
 // calm reports whether no caller waits, no pause is on, and no reservation is to come.
