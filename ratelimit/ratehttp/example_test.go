@@ -242,6 +242,20 @@ func ExampleTransport_RoundTrip() {
 	// Output: 200 <nil>
 }
 
+func ExampleTransport_CloseIdleConnections() {
+	server := httptest.NewServer(hello)
+	defer server.Close()
+	client := &http.Client{Transport: ratehttp.NewTransport(nil, ratehttp.Through(ratelimit.NewLimiter(10, 5)))}
+	defer client.CloseIdleConnections() // calls the method of the Transport, which calls that of its base
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(resp.StatusCode, resp.Body.Close())
+	// Output: 200 <nil>
+}
+
 func ExampleRetryAfter() {
 	h := http.Header{"Retry-After": {"120"}}
 	fmt.Println(ratehttp.RetryAfter(h, time.Now()))

@@ -41,8 +41,8 @@ func sfInteger(out []byte, parameter string, n int64) []byte {
 	return strconv.AppendInt(out, min(max(n, 0), largest), 10)
 }
 
-// setFields sets RateLimit-Policy and RateLimit.
-func setFields(h http.Header, all []taken) {
+// addFields adds RateLimit-Policy and RateLimit.
+func addFields(h http.Header, all []taken) {
 	var room [256]byte // on the stack, for most
 	out := room[:0]
 	for i := range all {
@@ -63,7 +63,7 @@ func setFields(h http.Header, all []taken) {
 		}
 	}
 	if len(out) > 0 {
-		h.Set("RateLimit-Policy", string(out))
+		h.Add("RateLimit-Policy", string(out))
 	}
 	out = room[:0]
 	for i := range all {
@@ -79,7 +79,7 @@ func setFields(h http.Header, all []taken) {
 		}
 	}
 	if len(out) > 0 {
-		h.Set("RateLimit", string(out))
+		h.Add("RateLimit", string(out))
 	}
 }
 
@@ -108,23 +108,38 @@ func (p *policy) quotaOf(d ratelimit.Decision) (quota, window int64, ok bool) {
 // nextToken returns how long it takes until Remaining grows by one; before that, a client can use
 // no more than Remaining. It is 0 if nothing is missing or the time is not known.
 func (p *policy) nextToken(d ratelimit.Decision) time.Duration {
-	missing := d.Limit - d.Remaining
-	if missing <= 0 || d.ResetAfter <= 0 {
+	if d.Remaining >= d.Limit || d.ResetAfter <= 0 {
 		return 0
 	}
-	next := p.untilNext(d, missing)
+	next, ok := p.untilRefilled(d, d.Remaining+1)
+	if !ok {
+		next = d.ResetAfter
+	}
 	if d.RetryAfter > 0 { // the draft: no effective window ends after it
 		next = min(next, d.RetryAfter)
 	}
 	return next
 }
 
-func (p *policy) untilNext(d ratelimit.Decision, missing int) time.Duration {
-	if p.limiter != nil && d.ResetAfter < ratelimit.InfDuration {
+// until returns how long it takes at least until Remaining is n, which it is not now.
+func (p *policy) until(d ratelimit.Decision, n int) time.Duration {
+	if n > d.Limit {
+		return ratelimit.InfDuration
+	}
+	wait, _ := p.untilRefilled(d, n)
+	return wait
+}
+
+// untilRefilled returns how long it takes until Remaining is n, and whether that is known.
+func (p *policy) untilRefilled(d ratelimit.Decision, n int) (wait time.Duration, ok bool) {
+	if n == d.Limit || d.ResetAfter == ratelimit.InfDuration {
+		return d.ResetAfter, true
+	}
+	if p.limiter != nil {
 		if limit := float64(p.limiter.Limit()); limit > 0 {
-			rest := float64(missing-1) / limit * float64(time.Second)
-			return max(d.ResetAfter-time.Duration(min(rest, float64(d.ResetAfter))), 1)
+			rest := float64(d.Limit-n) / limit * float64(time.Second)
+			return max(d.ResetAfter-time.Duration(min(rest, float64(d.ResetAfter))), 1), true
 		}
 	}
-	return d.ResetAfter
+	return 0, false
 }

@@ -3,6 +3,8 @@ package ratehttp_test
 import (
 	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,4 +191,26 @@ func TestFieldsOfSeveralPoliciesAreOneList(t *testing.T) {
 	limits := mustParse(t, w.Header().Get("RateLimit"))
 	assert.Equal(t, []item{{"a", map[string]string{"q": "5", "w": "5"}}, {"b", map[string]string{"q": "50", "w": "50"}}}, policies)
 	assert.Equal(t, []item{{"a", map[string]string{"r": "4", "t": "1"}}, {"b", map[string]string{"r": "49", "t": "1"}}}, limits)
+}
+
+// A middleware within another adds its policies to those of the outer one.
+func TestFieldsOfNestedMiddlewares(t *testing.T) {
+	inner := ratehttp.Middleware(ratehttp.Shared("inner", ratelimit.NewLimiter(1, 5)))(ok)
+	outer := ratehttp.Middleware(ratehttp.Shared("outer", ratelimit.NewLimiter(1, 2)))(inner)
+	w := httptest.NewRecorder()
+	outer.ServeHTTP(w, get("/"))
+	assert.Equal(t, []string{`"outer";r=1;t=1`, `"inner";r=4;t=1`}, w.Header().Values("RateLimit"))
+	assert.Equal(t, []string{`"outer";q=2;w=2`, `"inner";q=5;w=5`}, w.Header().Values("RateLimit-Policy"))
+}
+
+// What a policy without a limit has left does not change when a request is denied.
+func TestFieldsOfAPolicyWithoutALimit(t *testing.T) {
+	h := ratehttp.Middleware(ratehttp.Shared("free", ratelimit.NewLimiter(ratelimit.Inf, 10)), ratehttp.Shared("tight", ratelimit.NewLimiter(0, 1)))(ok)
+	for _, code := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, get("/"))
+		assert.Equal(t, code, w.Code)
+		left := min(math.MaxInt, int64(999_999_999_999_999))
+		assert.Equal(t, fmt.Sprintf(`"free";r=%d, "tight";r=0`, left), w.Header().Get("RateLimit"))
+	}
 }

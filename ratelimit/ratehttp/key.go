@@ -30,6 +30,8 @@ func ByHeader(name string) func(*http.Request) (string, bool) {
 		value := ""
 		if values := r.Header[name]; len(values) > 0 {
 			value = values[0]
+		} else if name == "Host" { // which the server takes out of the header
+			value = r.Host
 		}
 		if len(value) <= longestKey {
 			return strings.Clone(value), true // not a part of the request, which it would keep alive

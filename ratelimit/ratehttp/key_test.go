@@ -123,3 +123,15 @@ func TestByHeader(t *testing.T) {
 	assert.True(t, ok)
 	assert.Empty(t, k)
 }
+
+// A server takes the field Host out of the header.
+func TestByHeaderHost(t *testing.T) {
+	key := ratehttp.ByHeader("host")
+	for _, host := range []string{"a.example", "b.example:8080"} {
+		r := get("/")
+		r.Host = host
+		k, ok := key(r)
+		assert.True(t, ok)
+		assert.Equal(t, host, k)
+	}
+}

@@ -1,7 +1,6 @@
 package ratehttp
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,7 +16,7 @@ type Option func(*middleware)
 // Middleware returns a function that puts policies around a handler: [Shared], [PerKey] and
 // more of them, in the order in which they are asked. A request that all of them let through,
 // or that none applies to, goes to the handler. The fields are set before it is called, and it
-// may change them. A request that one policy denies is answered with 429, or as [Denied] says.
+// may change them; the fields of a Middleware within another are added to those of the outer one. A request that one policy denies is answered with 429, or as [Denied] says.
 // What other policies took for it is given back if they have a method Refund. This also
 // happens if a function that was given to a policy panics.
 //
@@ -70,32 +69,27 @@ func (m *middleware) add(p *policy) {
 type taken struct {
 	policy *policy
 	ratelimit.Decision
-	cost     int
-	refund   func() // nil if nothing was taken or it cannot be given back
-	refunded bool
+	cost      int
+	onlyAsked bool   // for its state, since another policy had denied the request
+	refund    func() // nil if nothing was taken or it cannot be given back
+	refunded  bool
 }
 
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	var few [4]taken // on the stack, for most
 	all, denied := m.ask(r, few[:0])
 	if !m.silent && len(all) > 0 {
-		setFields(w.Header(), all)
+		addFields(w.Header(), all)
 	}
 	if !denied {
 		next.ServeHTTP(w, r)
 		return
 	}
-	d := Denial{}
-	for _, t := range all {
-		if !t.Allowed {
-			d.Policies = append(d.Policies, t.policy.name)
-			d.RetryAfter = max(d.RetryAfter, t.RetryAfter)
-		}
-	}
+	d := denial(all)
 	if d.RetryAfter < ratelimit.InfDuration {
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds(d.RetryAfter), 10))
 	}
-	m.denied.ServeHTTP(w, r.WithContext(withDenial(r.Context(), &d)))
+	m.denied.ServeHTTP(w, r.WithContext(withDenial(r.Context(), d)))
 }
 
 // ask asks all policies that apply. If one denies, the others get back what they gave; those
@@ -128,44 +122,12 @@ func giveBack(all []taken) {
 	for i := range all {
 		if t := &all[i]; t.refund != nil {
 			t.refund()
-			t.refunded, t.Remaining = true, min(t.Remaining+t.cost, t.Limit)
+			t.refunded = true
+			if missing := t.Limit - t.Remaining; missing > 0 {
+				t.Remaining += min(t.cost, missing)
+			}
 		}
 	}
-}
-
-// Denial is why a request was denied. It is a plain value, but copies share Policies. The zero
-// value names no policy.
-type Denial struct {
-	// Policies are the names of the policies that did not have enough left.
-	Policies []string
-	// RetryAfter is how long until the request may be let through. If it never can, because its
-	// cost is above what a policy ever has, it is ratelimit.InfDuration, and there is no
-	// Retry-After.
-	RetryAfter time.Duration
-}
-
-// problem answers with the problem type quota-exceeded, section 5.1 of the draft.
-func problem(w http.ResponseWriter, r *http.Request) {
-	d, _ := DenialOf(r)
-	body, err := json.Marshal(struct {
-		Type     string   `json:"type"`
-		Title    string   `json:"title"`
-		Status   int      `json:"status"`
-		Violated []string `json:"violated-policies"`
-	}{
-		"https://iana.org/assignments/http-problem-types#quota-exceeded",
-		"Request cannot be satisfied as assigned quota has been exceeded",
-		http.StatusTooManyRequests, d.Policies,
-	})
-	if err != nil { // never happens: these are strings
-		http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusTooManyRequests)
-	_, _ = w.Write(append(body, '\n')) // the client may be gone
 }
 
 // seconds rounds up, so that no client comes back too early.

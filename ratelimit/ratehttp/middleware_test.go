@@ -106,6 +106,42 @@ func TestADeniedRequestTakesNothingOfTheOtherPolicies(t *testing.T) {
 	assert.InDelta(t, 4, third.Tokens(), 1e-9)
 }
 
+// A policy that comes after the one that denies is only asked what it has left. If that is too
+// little, it is violated as well, and the client has to wait for it, too.
+func TestADenialCountsThePoliciesThatWereOnlyAsked(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		first := ratehttp.Shared("first", ratelimit.NewLimiter(1, 1))
+		hour := ratelimit.NewWindow(2, time.Hour)
+		for _, test := range []struct {
+			second     ratehttp.Option
+			violated   []string
+			retryAfter string
+		}{
+			{ratehttp.Shared("second", ratelimit.NewLimiter(ratelimit.Every(30*time.Second), 1)), []string{"first", "second"}, "30"},
+			{ratehttp.Shared("second", ratelimit.NewLimiter(ratelimit.Every(30*time.Second), 2)), []string{"first"}, "1"},
+			{ratehttp.Shared("second", ratelimit.NewLimiter(ratelimit.Every(30*time.Second), 4),
+				ratehttp.Cost(func(*http.Request) int { return 3 })), []string{"first", "second"}, "60"},
+			{ratehttp.Shared("second", ratelimit.NewLimiter(0, 1)), []string{"first", "second"}, ""},
+			{ratehttp.Shared("second", ratelimit.NewWindow(1, time.Minute)), []string{"first", "second"}, "60"},
+			{ratehttp.Shared("second", hour), []string{"first", "second"}, "1"}, // when the oldest event leaves it, it does not say
+			{ratehttp.Shared("second", plain{Allowed: true}), []string{"first"}, "1"},
+		} {
+			var denial ratehttp.Denial
+			h := ratehttp.Middleware(first, test.second, ratehttp.Denied(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				denial, _ = ratehttp.DenialOf(r)
+			})))(ok)
+			h.ServeHTTP(httptest.NewRecorder(), get("/"))
+			for hour.Allow() { //nolint:revive // until nothing is left
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, get("/"))
+			assert.Equal(t, test.violated, denial.Policies)
+			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
 func TestDeniedForGoodHasNoRetryAfter(t *testing.T) {
 	l := ratelimit.NewLimiter(1, 5)
 	w := serve(t, get("/"), ratehttp.Shared("all", l, ratehttp.Cost(func(*http.Request) int { return 6 })))

@@ -32,8 +32,8 @@ func Shared(name string, limiter Taker, opts ...PolicyOption) Option {
 	p := newPolicy(name, limiter, opts)
 	refunder, refunds := limiter.(interface{ Refund(n int) })
 	p.take = func(r *http.Request, denied bool) (taken, bool) {
-		n := p.price(r, denied)
-		t := taken{Decision: limiter.Take(n), cost: n}
+		cost, n := p.price(r, denied)
+		t := taken{Decision: limiter.Take(n), cost: cost, onlyAsked: denied}
 		if refunds && t.Allowed && n > 0 {
 			t.refund = func() { refunder.Refund(n) }
 		}
@@ -59,8 +59,8 @@ func PerKey[K comparable](name string, limiter KeyedTaker[K], key func(*http.Req
 		if !ok {
 			return taken{}, false
 		}
-		n := p.price(r, denied)
-		t := taken{Decision: limiter.Take(k, n), cost: n}
+		cost, n := p.price(r, denied)
+		t := taken{Decision: limiter.Take(k, n), cost: cost, onlyAsked: denied}
 		if refunds && t.Allowed && n > 0 {
 			t.refund = func() { refunder.Refund(k, n) }
 		}
@@ -133,10 +133,11 @@ func newPolicy(name string, limiter any, opts []PolicyOption) *policy {
 	return p
 }
 
-// price returns what the request takes: nothing if it is denied anyway.
-func (p *policy) price(r *http.Request, denied bool) int {
+// price returns what the request costs, and what it takes: nothing if it is denied anyway.
+func (p *policy) price(r *http.Request, denied bool) (cost, take int) {
+	cost = max(p.cost(r), 0)
 	if denied {
-		return 0
+		return cost, 0
 	}
-	return max(p.cost(r), 0)
+	return cost, cost
 }

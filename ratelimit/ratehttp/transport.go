@@ -167,6 +167,14 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// CloseIdleConnections closes the idle connections of the base if it has that method, as
+// [http.Client.CloseIdleConnections] says.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 // repeatable reports whether the request may be made again at a time.
 func repeatable(r *http.Request, status int, at time.Time) bool {
 	if r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {

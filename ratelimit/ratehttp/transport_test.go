@@ -238,6 +238,21 @@ func TestTransportThatDoesNotGetThroughClosesTheBody(t *testing.T) {
 	assert.Empty(t, b.at)
 }
 
+type idleBase struct {
+	base
+	closed int
+}
+
+func (b *idleBase) CloseIdleConnections() { b.closed++ }
+
+func TestTransportClosesIdleConnectionsOfItsBase(t *testing.T) {
+	b := &idleBase{}
+	through := ratehttp.Through(ratelimit.NewLimiter(1, 1))
+	(&http.Client{Transport: ratehttp.NewTransport(b, through)}).CloseIdleConnections()
+	assert.Equal(t, 1, b.closed)
+	ratehttp.NewTransport(&base{}, through).CloseIdleConnections() // does nothing
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 8, 7, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
