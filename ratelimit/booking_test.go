@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -140,6 +141,37 @@ func TestMultiCancelFreesTheFasterLimits(t *testing.T) {
 			assert.True(t, fast.AllowN(time.Now(), 9))
 			assert.False(t, fast.Allow())
 		})
+	}
+}
+
+// The ticks of these limits reach seconds, not minutes: what is booked further ahead is canceled
+// as if it had never been, too.
+func TestMultiCancelBeyondTheReachOfTheTicks(t *testing.T) {
+	for _, limit := range []ratelimit.Limit{math.Pi, 123_456_789, 999_999_937} {
+		for _, oldestFirst := range []bool{true, false} {
+			testkit.Bubble(t, func(t *testing.T) {
+				fast := ratelimit.NewLimiter(limit, 10)
+				slow := ratelimit.NewLimiter(ratelimit.Every(time.Hour), 1)
+				m := ratelimit.Multi(fast, slow)
+				require.True(t, m.AllowN(time.Now(), 1))
+				first, second := m.Reserve(), m.Reserve()
+				require.Equal(t, 2*time.Hour, second.Delay())
+				assert.False(t, fast.Allow())
+				assert.Zero(t, fast.Take(1).Remaining)
+				assert.InEpsilon(t, -7200*float64(limit), fast.Tokens(), 0.01)
+				if !oldestFirst {
+					first, second = second, first
+				}
+				first.Cancel()
+				assert.False(t, fast.Allow(), "the other one stands")
+				second.Cancel()
+				assert.InDelta(t, 9, fast.Tokens(), 1e-6)
+				assert.True(t, fast.AllowN(time.Now(), 9))
+				assert.False(t, fast.Allow())
+				time.Sleep(10 * time.Second)
+				assert.True(t, fast.AllowN(time.Now(), 10))
+			})
+		}
 	}
 }
 

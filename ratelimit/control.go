@@ -101,8 +101,9 @@ func (b *bucket) tokens(tat, at int64) float64 {
 	if b.unlimited || tat == unused {
 		return float64(b.burst)
 	}
-	_, ticks, tat := b.seen(tat, at)
-	return min(float64(b.depth-max(tat-ticks, 0))/float64(b.cost), float64(b.burst)) // a quotient may be rounded up
+	base, ticks, tat := b.seen(tat, at)
+	left := float64(b.depth-max(tat-ticks, 0)) - float64(b.early(base, at)>>b.shift)*float64(b.mult)
+	return min(left/float64(b.cost), float64(b.burst)) // a quotient may be rounded up
 }
 
 // Pause lets nothing through until the given time, even with a limit of [Inf]. Use it

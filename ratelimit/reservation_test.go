@@ -158,6 +158,18 @@ func TestReservationStandsWhenWaitersLeave(t *testing.T) {
 	})
 }
 
+// A debt of minutes, in ticks of which the base of a bucket reaches seconds.
+func TestReserveBeyondTheReachOfTheTicks(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T) {
+		l := ratelimit.NewLimiter(123_456_789, 1_000_000_000)
+		for range 11 {
+			require.True(t, l.ReserveN(time.Now(), 1_000_000_000).OK())
+		}
+		assert.InDelta(t, -10e9, l.Tokens(), 1e3)
+		assert.InDelta(t, 11e9/123_456_789, l.Take(1_000_000_000).RetryAfter.Seconds(), 1e-6)
+	})
+}
+
 // A reservation in line may stand later than it needs to: those made after it come after it all
 // the same.
 func TestReserveBehindALateReservation(t *testing.T) {

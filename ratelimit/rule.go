@@ -138,6 +138,10 @@ func (b *bucket) seen(tat, now int64) (base, ticks, seen int64) {
 	return base, b.ticks(max(now-base, -b.reach)), seen
 }
 
+// early returns how many ns at is before all that a bucket with the base can reach. It is above
+// zero only while something is booked that far ahead.
+func (b *bucket) early(base, at int64) int64 { return max(max(base-at, 0)-b.reach, 0) }
+
 // stepsAt returns the smallest number of steps that is at least the given ticks.
 func (m *meter) stepsAt(ticks int64) int64 {
 	switch {
@@ -184,7 +188,10 @@ func (l *Limiter) left(now int64) int {
 	if b.unlimited {
 		return math.MaxInt
 	}
-	_, ticks, tat := b.seen(b.tat, now)
+	base, ticks, tat := b.seen(b.tat, now)
+	if b.early(base, now) > 0 {
+		return 0
+	}
 	return int(max(b.depth-(max(tat, ticks)-ticks), 0) / b.cost)
 }
 
@@ -230,21 +237,24 @@ func (l *Limiter) give(now int64, n int, booked []*Reservation) {
 // reservation.
 type skip struct {
 	ticks  int64
+	from   *bucket // another than bucket if the time was beyond the reach of that one
+	before int64   // tat of from
 	bucket *bucket // that ticks refer to
-	before int64   // tat
 	after  int64   // tat after the booking; unused: something else was taken in between
 }
 
 func (l *Limiter) book(now int64, r *Reservation) {
-	before := l.state.Load().tat
+	from := l.state.Load()
+	before := from.tat
 	l.take(r.at, r.n)
 	b := l.state.Load()
 	if b.unlimited || r.at <= now || b.tat >= 2*maxTicks {
 		return
 	}
 	free := b.ticks(max(min(now-b.base, b.reach), -b.reach))
-	if skipped := b.tat - b.price(int64(r.n)) - max(before, free); skipped > 0 || len(l.line.booked) > 0 {
-		r.skip = skip{ticks: max(skipped, 0), bucket: b, before: before, after: b.tat}
+	skipped := b.tat - b.price(int64(r.n)) - max(from.move(before, b.base-from.base), free)
+	if skipped > 0 || len(l.line.booked) > 0 {
+		r.skip = skip{ticks: max(skipped, 0), from: from, before: before, bucket: b, after: b.tat}
 	}
 }
 
@@ -252,6 +262,11 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	b, s := l.state.Load(), r.skip
 	if s.ticks <= 0 || b.unlimited || b.tat == unused {
 		l.give(now, r.n, booked)
+		return
+	}
+	if s.from != b && s.bucket == b && s.after == b.tat { // nothing was taken since
+		s.from.tat = s.before
+		l.state.Store(s.from)
 		return
 	}
 	price, old := b.price(int64(r.n)), b.tat
@@ -267,10 +282,10 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	if i := slices.IndexFunc(booked, func(o *Reservation) bool { return o.at >= r.at }); i >= 0 && rest > 0 {
 		next := &booked[i].skip // it holds the rest back from now on
 		next.ticks = min(next.ticks+rest, 2*maxTicks)
-		if next.bucket != s.bucket || next.before != s.after {
+		if next.from != s.bucket || next.before != s.after {
 			next.after = unused
 		}
-		next.before = s.before
+		next.from, next.before = s.from, s.before
 	}
 }
 
