@@ -34,13 +34,13 @@ type gradient struct {
 	lost int        // of these, the number that were dropped
 
 	probing   bool
-	probed    uint64 // the first call of the probe
+	calmFrom  uint64 // the first call that may show the base: of the probe, or after it
 	since     int64  // when the probe or, later, its first call began
 	nextProbe int64
 }
 
 func newGradient(b limitBounds, tolerance float64, every int64) *gradient {
-	return &gradient{limitBounds: b, tolerance: tolerance, every: every, current: b.first, probing: true, probed: 1}
+	return &gradient{limitBounds: b, tolerance: tolerance, every: every, current: b.first, probing: true, calmFrom: 1}
 }
 
 func (g *gradient) limit() int {
@@ -52,7 +52,7 @@ func (g *gradient) limit() int {
 
 func (g *gradient) begun(now int64, number uint64, inFlight int) {
 	g.started = number
-	if g.probing && number == g.probed {
+	if g.probing && number == g.calmFrom {
 		g.since = now
 	}
 	g.round.reached = g.round.reached || inFlight >= g.limit()
@@ -60,13 +60,13 @@ func (g *gradient) begun(now int64, number uint64, inFlight int) {
 
 func (g *gradient) ended(now int64, number uint64, c callState, outcome Outcome, inFlight int) {
 	if g.probing {
-		if number >= g.probed {
+		if number >= g.calmFrom {
 			g.measure(now, c, outcome)
 		}
 		return
 	}
 	g.round.add(now, number, c, outcome)
-	if c.inFlight <= probeLimit && inFlight < probeLimit && number >= g.probed {
+	if c.inFlight <= probeLimit && inFlight < probeLimit && number >= g.calmFrom {
 		g.measure(now, c, outcome)
 	}
 	if g.round.over(now, g.usual) {
@@ -74,7 +74,7 @@ func (g *gradient) ended(now int64, number uint64, c callState, outcome Outcome,
 	}
 	// If the limit is as low as in a probe, no probe is needed: all calls are calm.
 	if now >= g.nextProbe && int(g.current) > probeLimit {
-		g.probing, g.probed = true, g.started+1
+		g.probing, g.calmFrom = true, g.started+1
 		g.since = now
 		g.forget()
 	}
@@ -131,7 +131,7 @@ func (g *gradient) resume(now int64) {
 		g.round.next(now, true, g.started)
 	}
 	g.nextProbe = now + wait + int64(float64(wait)*probeJitter*rand.Float64())
-	g.probed = g.started + 1
+	g.calmFrom = g.started + 1
 	g.forget()
 }
 

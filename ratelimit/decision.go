@@ -26,7 +26,7 @@ func (l *Limiter) Take(n int) Decision {
 		if tat >= waiting || uint64(since) > uint64(b.reach) {
 			break
 		}
-		d, next := b.take(tat, b.ticks(since), n)
+		d, next := b.decide(tat, b.ticks(since), n)
 		if !d.Allowed || n == 0 || b.word.CompareAndSwap(tat, next) {
 			d.Limit = b.size
 			return d
@@ -37,8 +37,8 @@ func (l *Limiter) Take(n int) Decision {
 	return l.line.decide(now, n)
 }
 
-// take returns the decision at a time, and the state after it.
-func (m *meter) take(tat, now int64, n int) (Decision, int64) {
+// decide returns the decision at a time, and the state after it.
+func (m *meter) decide(tat, now int64, n int) (Decision, int64) {
 	full := max(tat, now)
 	next := full
 	var d Decision

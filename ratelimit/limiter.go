@@ -179,6 +179,9 @@ func (l *Limiter) allow(b *bucket, at int64, n int) bool {
 	}
 }
 
+// allowAt is AllowN for n >= 1 at a time in ns since the epoch.
+func (l *Limiter) allowAt(at int64, n int) bool { return l.allow(l.state.Load(), at, n) }
+
 // allowLocked handles the rare cases: a pause, a time far from the base, a word that
 // another goroutine is about to change.
 func (l *Limiter) allowLocked(at int64, n int) bool {

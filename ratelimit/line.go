@@ -65,6 +65,9 @@ func (q *line) order() uint64 {
 
 func (q *line) now() int64 { return int64(time.Since(q.epoch)) }
 
+// at returns t in ns since the epoch.
+func (q *line) at(t time.Time) int64 { return offset(t, q.epoch) }
+
 func (q *line) lock() {
 	q.mu.Lock()
 	q.rule.hold()
@@ -385,6 +388,23 @@ func (q *line) wait(ctx context.Context, n, priority int) error {
 	return ctx.Err()
 }
 
+// calm reports whether no caller waits, no pause is on, and no reservation is to come.
+func (q *line) calm(at int64) bool {
+	return q.first == nil && q.until == 0 && (len(q.booked) == 0 || q.booked[len(q.booked)-1].at < at)
+}
+
+// quietAt returns when the line will be like a new one, if nothing more happens to it.
+func (q *line) quietAt(at int64) int64 {
+	if q.first != nil {
+		return never
+	}
+	end := max(q.rule.idle(at), q.until)
+	if n := len(q.booked); n > 0 && q.booked[n-1].at < never {
+		end = max(end, q.booked[n-1].at+1)
+	}
+	return end
+}
+
 // rankOf returns the time of arrival less the head start.
 func rankOf(now int64, priority int) int64 {
 	const most = math.MaxInt64 / 4 / int64(HeadStart)
@@ -402,4 +422,12 @@ func tooNear(ctx context.Context, epoch time.Time, now, at int64, n int) error {
 		retry = time.Duration(at - now)
 	}
 	return &WaitError{N: n, RetryAfter: retry, reason: context.DeadlineExceeded}
+}
+
+// addTime returns at + d, for d >= 0, or never if that overflows.
+func addTime(at, d int64) int64 {
+	if at > never-d {
+		return never
+	}
+	return at + d
 }

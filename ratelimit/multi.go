@@ -139,9 +139,6 @@ func (qs lines) allow(t time.Time, n int) bool {
 	return true
 }
 
-// at returns t in ns since the epoch.
-func (q *line) at(t time.Time) int64 { return offset(t, q.epoch) }
-
 // Allow is AllowN for one event, now.
 func (m *MultiLimiter) Allow() bool { return m.AllowN(time.Now(), 1) }
 

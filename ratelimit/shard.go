@@ -93,16 +93,13 @@ func (s *shard[K]) allow(key K, hash uint64, at int64, n int) bool {
 	defer s.mu.Unlock()
 	if tat != busy && s.rebase() {
 		if since := at - s.base; since >= 0 && since <= m.reach {
-			d, next := m.take(c.tat, m.ticks(since), n)
+			d, next := m.decide(c.tat, m.ticks(since), n)
 			c.tat = next
 			return d.Allowed
 		}
 	}
 	return s.own(c).allowAt(at, n)
 }
-
-// allowAt is AllowN for n >= 1 at a time in ns since the epoch.
-func (l *Limiter) allowAt(at int64, n int) bool { return l.allow(l.state.Load(), at, n) }
 
 func (s *shard[K]) take(key K, hash uint64, n int) Decision {
 	k := s.keyed
@@ -139,7 +136,7 @@ func (s *shard[K]) take(key K, hash uint64, n int) Decision {
 			s.rebase()
 		}
 		if since := now - s.base; since >= 0 && since <= m.reach {
-			d, next := m.take(c.tat, m.ticks(since), n)
+			d, next := m.decide(c.tat, m.ticks(since), n)
 			c.tat = next
 			d.Limit = k.burst
 			return d
@@ -467,21 +464,4 @@ func (l *ownLimiter) quietAt(at int64) (quiet, full, now int64) {
 		full = later(b.base, b.stepsAt(b.tat), b.shift)
 	}
 	return l.line.quietAt(now), full, now
-}
-
-// calm reports whether no caller waits, no pause is on, and no reservation is to come.
-func (q *line) calm(at int64) bool {
-	return q.first == nil && q.until == 0 && (len(q.booked) == 0 || q.booked[len(q.booked)-1].at < at)
-}
-
-// quietAt returns when the line will be like a new one, if nothing more happens to it.
-func (q *line) quietAt(at int64) int64 {
-	if q.first != nil {
-		return never
-	}
-	end := max(q.rule.idle(at), q.until)
-	if n := len(q.booked); n > 0 && q.booked[n-1].at < never {
-		end = max(end, q.booked[n-1].at+1)
-	}
-	return end
 }

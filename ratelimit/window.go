@@ -142,14 +142,6 @@ func (w *Window) counting(now int64) int {
 	return sort.Search(len(w.log), func(i int) bool { return now < addTime(w.log[i].at, w.per) })
 }
 
-// addTime returns at + d, for d >= 0, or never if that overflows.
-func addTime(at, d int64) int64 {
-	if at > never-d {
-		return never
-	}
-	return at + d
-}
-
 func (w *Window) due(now int64, ahead crowd, n int) int64 {
 	now = max(now, w.last())
 	if ahead.blocks || ahead.promises {
