@@ -24,7 +24,11 @@ func newProblem(status int, detail string) *problem {
 
 // badField is a problem with a field of the request.
 func badField(field, detail string) *problem {
-	p := newProblem(http.StatusBadRequest, field+": "+detail)
+	return badFieldStatus(http.StatusBadRequest, field, detail)
+}
+
+func badFieldStatus(status int, field, detail string) *problem {
+	p := newProblem(status, field+": "+detail)
 	p.Field = field
 	return p
 }
@@ -61,10 +65,4 @@ func quote(s string) string {
 		s = s[:maxQuote] + "…"
 	}
 	return strconv.QuoteToASCII(s)
-}
-
-func badFieldStatus(status int, field, detail string) *problem {
-	p := newProblem(status, field+": "+detail)
-	p.Field = field
-	return p
 }
