@@ -102,9 +102,9 @@ func (p *calls) again(ctx context.Context, made *int32, call func() error) error
 		if err == nil {
 			return nil
 		}
-		wait, ok := p.retry.Next(err, int(*made))
-		if !ok {
-			return err
+		wait, final := p.retry.Next(err, int(*made))
+		if final != nil {
+			return final
 		}
 		if cut := p.pause(ctx, wait); cut != nil {
 			return fmt.Errorf("%w; no retry: %w", err, cut)
@@ -180,9 +180,8 @@ func timed[T, U any](c *config, fn engine.Func[T, U]) engine.Func[T, U] {
 	if c.timeout == 0 {
 		return fn
 	}
-	who := "pipeline: stage " + c.name
 	return func(ctx context.Context, v T) (U, error) {
-		ctx, cancel := retry.WithTimeout(ctx, c.timeout, who)
+		ctx, cancel := retry.WithTimeout(ctx, c.timeout, "") // the StageError has the prefix
 		defer cancel()
 		return fn(ctx, v)
 	}
@@ -193,9 +192,8 @@ func timedFlat[T, U any](c *config, fn engine.FlatFunc[T, U]) engine.FlatFunc[T,
 	if c.timeout == 0 {
 		return fn
 	}
-	who := "pipeline: stage " + c.name
 	return func(ctx context.Context, v T) (iter.Seq[U], error) {
-		ctx, cancel := retry.WithTimeout(ctx, c.timeout, who)
+		ctx, cancel := retry.WithTimeout(ctx, c.timeout, "")
 		given := false
 		defer func() {
 			if !given {

@@ -251,9 +251,9 @@ func (p *Pool[In, Out]) performAgain(c *callCtx, in In) (out Out, err error) {
 		if out, err = p.call(c, in); err == nil {
 			return out, nil
 		}
-		wait, again := p.retry.Next(err, made)
-		if !again {
-			return out, err
+		wait, final := p.retry.Next(err, made)
+		if final != nil {
+			return out, final
 		}
 		if c.job != 0 && p.watch != nil {
 			p.noteRetry(c, made, err, wait)
@@ -310,6 +310,6 @@ func (p *Pool[In, Out]) timed(c *callCtx) (context.Context, context.CancelFunc) 
 	if p.timeout == 0 {
 		return c, func() {}
 	}
-	ctx, cancel := retry.WithTimeout(c, p.timeout, p.called)
+	ctx, cancel := retry.WithTimeout(c, p.timeout, p.called+": ")
 	return &timedCtx{ctx, c}, cancel
 }

@@ -93,7 +93,7 @@ func (r Policy) bounds() (base, top time.Duration) {
 
 // worth reports whether an error is worth another call. It may run the user's code.
 func (r Policy) worth(err error) bool {
-	if err == nil || errors.Is(err, engine.ErrGoexit) {
+	if errors.Is(err, engine.ErrGoexit) {
 		return false
 	}
 	if _, panicked := errors.AsType[*result.PanicError](err); panicked {
@@ -143,12 +143,13 @@ func (r *Retrier) First() {
 	}
 }
 
-// Next reports whether another call is made for an input, and after which wait. made,
-// at least 1, is how many calls for the input have failed, the last one with err. Next
-// may run the user's code; if that panics, no credit is taken.
-func (r *Retrier) Next(err error, made int) (wait time.Duration, ok bool) {
+// Next returns the wait before another call for an input, or the input's final error if
+// there is none: err, with a note if the budget is empty. made, at least 1, is how many
+// calls for the input have failed, the last one with err, which is not nil. Next may run
+// the user's code; if that panics, no credit is taken.
+func (r *Retrier) Next(err error, made int) (wait time.Duration, final error) {
 	if made >= r.policy.Attempts || !r.policy.worth(err) {
-		return 0, false
+		return 0, err
 	}
 	if e, asks := errors.AsType[asksToWait](err); asks {
 		wait = max(e.RetryAfter(), 0)
@@ -156,9 +157,9 @@ func (r *Retrier) Next(err error, made int) (wait time.Duration, ok bool) {
 		wait = r.wait(made)
 	}
 	if !r.take() {
-		return 0, false
+		return 0, fmt.Errorf("%w; no retry: the retry budget is empty", err)
 	}
-	return wait, true
+	return wait, nil
 }
 
 // take takes the credit for one retry.

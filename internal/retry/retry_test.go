@@ -51,7 +51,6 @@ func TestRetryDecisions(t *testing.T) {
 		{"attempts used up", plain, errRefused, 4, never},
 		{"attempts exceeded", plain, errRefused, 5, never},
 		{"one attempt", Policy{Attempts: 1}, errRefused, 1, never},
-		{"no error", plain, nil, 1, never},
 		{"default base", fast, errRefused, 1, 100 * time.Millisecond},
 		{"default base, doubled", fast, errRefused, 3, 400 * time.Millisecond},
 		{"default cap", fast, errRefused, 8, 10 * time.Second},
@@ -87,12 +86,12 @@ func TestRetryDecisions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.Empty(t, tt.policy.Complaint())
-			wait, ok := New(tt.policy).Next(tt.err, tt.made)
+			wait, final := New(tt.policy).Next(tt.err, tt.made)
 			if tt.want == never {
-				assert.False(t, ok)
+				assert.Equal(t, tt.err, final)
 				assert.Zero(t, wait)
 			} else {
-				assert.True(t, ok)
+				require.NoError(t, final)
 				assert.Equal(t, tt.want, wait)
 			}
 		})
@@ -152,8 +151,8 @@ func TestWaitsAreBounded(t *testing.T) {
 		for made := 1; made < 200; made++ {
 			least := math.Floor(float64(bound) * policy.Steady * (1 - 1e-9))
 			for range 20 {
-				wait, ok := r.Next(errRefused, made)
-				require.True(t, ok)
+				wait, final := r.Next(errRefused, made)
+				require.NoError(t, final)
 				require.LessOrEqual(t, wait, bound, "%+v after %d calls", policy, made)
 				require.GreaterOrEqual(t, float64(wait), least, "%+v after %d calls", policy, made)
 				require.GreaterOrEqual(t, wait, time.Duration(0))
@@ -164,8 +163,8 @@ func TestWaitsAreBounded(t *testing.T) {
 				bound *= 2
 			}
 		}
-		_, ok := r.Next(errRefused, math.MaxInt-1)
-		require.True(t, ok)
+		_, final := r.Next(errRefused, math.MaxInt-1)
+		require.NoError(t, final)
 	}
 }
 
@@ -190,7 +189,7 @@ func TestJitterUsesItsRange(t *testing.T) {
 func granted(r *Retrier) int {
 	n := 0
 	for n < 1000 {
-		if _, ok := r.Next(errRefused, 1); !ok {
+		if _, final := r.Next(errRefused, 1); final != nil {
 			break
 		}
 		n++
@@ -262,11 +261,18 @@ func TestBudget(t *testing.T) {
 	t.Run("asked to wait costs as well", func(t *testing.T) {
 		r := New(Policy{Attempts: 2, Budget: 0.1})
 		for range 10 {
-			_, ok := r.Next(After(errRefused, 0), 1)
-			require.True(t, ok)
+			_, final := r.Next(After(errRefused, 0), 1)
+			require.NoError(t, final)
 		}
-		_, ok := r.Next(After(errRefused, 0), 1)
-		assert.False(t, ok)
+		_, final := r.Next(After(errRefused, 0), 1)
+		assert.Error(t, final)
+	})
+	t.Run("the error of the input says that it is empty", func(t *testing.T) {
+		r := New(Policy{Attempts: 2, Budget: 0.1})
+		require.Equal(t, 10, granted(r))
+		_, final := r.Next(errRefused, 1)
+		require.ErrorIs(t, final, errRefused)
+		assert.EqualError(t, final, "refused; no retry: the retry budget is empty")
 	})
 }
 
@@ -286,7 +292,7 @@ func TestBudgetIsExactUnderConcurrency(t *testing.T) {
 			all.Go(func() {
 				for range 40 {
 					r.First()
-					if _, ok := r.Next(errRefused, 1); ok {
+					if _, final := r.Next(errRefused, 1); final == nil {
 						yes.Add(1)
 					}
 				}

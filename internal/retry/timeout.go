@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// WithTimeout returns a context for one call of the package or stage who. If the call
-// takes longer than d, the context ends with a cause that says so.
-func WithTimeout(ctx context.Context, d time.Duration, who string) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, &timeoutError{who, d})
+// WithTimeout returns a context for one call. If the call takes longer than d, the context
+// ends with a cause that says so, after prefix.
+func WithTimeout(ctx context.Context, d time.Duration, prefix string) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, &timeoutError{prefix, d})
 }
 
 // timeoutError is the cause of the context of a call that took too long.
 type timeoutError struct {
-	who   string
-	limit time.Duration
+	prefix string
+	limit  time.Duration
 }
 
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("%s: call exceeded its timeout of %v", e.who, e.limit)
+	return fmt.Sprintf("%scall exceeded its timeout of %v", e.prefix, e.limit)
 }
 
 // Is makes the cause match [context.DeadlineExceeded].
