@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -354,6 +355,14 @@ func TestWhatThePlanHolds(t *testing.T) {
 			[]int{1, 0, 5 * (256 + 64 + 64), 5 * (9 + 9 + 2*9), 256 + 1*64 + 64},
 			pipeline.Partition(from, 5, key, func(f pipeline.Flow[int]) pipeline.Flow[int] { return pooled(pipeline.Map(f, same), 2, 9) }).Plan(),
 		},
+		"too many workers for a bound":   {[]int{1, -1, 100 + 64}, pooled(from, math.MaxInt, 100).Plan()},
+		"also of a flatmap":              {[]int{1, -1, -1}, pipeline.FlatMap(from, flat, pooledBy(math.MaxInt, 100)...).Plan()},
+		"also in a window":               {[]int{1, -1, 100 + 64}, pipeline.FlatMap(from, flat, pooledBy(math.MaxInt, 100, pipeline.Ordered())...).Plan()},
+		"a buffer of any size":           {[]int{1, -1, 0}, from.Buffer(math.MaxInt).Plan()},
+		"a batch of any size":            {[]int{1, -1, 0}, pipeline.Batch(from, math.MaxInt, 0).Plan()},
+		"a batch of any size, in time":   {[]int{1, -1, 0}, pipeline.Batch(from, math.MaxInt, time.Hour).Plan()},
+		"as many groups as there are":    {[]int{1, -1, 0}, pipeline.GroupBy(from, math.MaxInt, key, sumUp).Plan()},
+		"as many copies as there can be": {[]int{1, 0, -1, -1}, pipeline.Partition(from, math.MaxInt, key, mapStage()).Plan()},
 		"copies of copies": {
 			[]int{1, 0, 5 * (256 + 64 + 64), 15 * (256 + 64 + 64), 256 + (1+5*(1+3))*64 + 64},
 			pipeline.Partition(from, 5, key, func(f pipeline.Flow[int]) pipeline.Flow[int] { return pipeline.Partition(f, 3, key, mapStage()) }).Plan(),

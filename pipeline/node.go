@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/millstream-go/millstream/internal/engine"
 )
@@ -14,7 +15,7 @@ type node struct {
 	ups   []*node
 	id    *int // of a port, and of its fan
 	lanes int  // of a partition
-	keeps int  // inputs that the step itself holds back; -1: no bound
+	keeps int  // inputs that the step itself holds back
 	apart bool // with roleQueued: on its own goroutine, with a queue after it
 	meter *engine.Meter
 }
@@ -56,8 +57,8 @@ func (n *node) count(id *int) int {
 	return total
 }
 
-// Plan describes a run of f. It holds for every terminal, except that a ForEach with stage
-// options is one more stage. The last stage, "terminal", stands for what the terminal does with
+// Plan describes a run of f. It holds for every terminal, except that a ForEach is one more
+// stage, before the last one. The last stage, "terminal", stands for what the terminal does with
 // the items. Plan runs nothing, not even the source, and the same flow has the same plan each
 // time. A flow that is used twice appears twice, since it runs twice. The zero Flow panics.
 //
@@ -107,28 +108,24 @@ func (p *planner) flatten(n *node, copies int) outlet {
 		out.boxes = before.boxes
 	case rolePooled:
 		s.Group, s.Workers, s.MaxWorkers, s.Buffer = p.newGroup(), n.workers, n.most, n.buffer
-		s.Holds = queued(s.Buffer, before.boxes) + n.inHand()
+		s.Holds = plus(queued(s.Buffer, before.boxes), n.inHand())
 		out.boxes = n.boxes()
 	case roleQueued:
 		// Each of the steps before has its own queue, and a chunk taken from it.
-		s.Group, s.Buffer = p.newGroup(), n.buffer*len(n.ups)
-		s.Holds = s.Buffer + (before.boxes+len(n.ups))*heldBack(n.buffer)
+		s.Group, s.Buffer = p.newGroup(), times(n.buffer, len(n.ups))
+		s.Holds = plus(s.Buffer, times(plus(before.boxes, len(n.ups)), heldBack(n.buffer)))
 		out.group = s.Group
 	case roleFused, roleSource, roleFan, rolePort:
 		p.fuse(&s, before)
 		out.group = s.Group
 		if n.role == roleSource || n.kind == "flatmap" {
-			s.Holds++ // the current item of the chain of calls; a FlatMap keeps its input while the outputs pass
+			s.Holds = plus(s.Holds, 1) // the current item of the chain of calls; a FlatMap keeps its input while the outputs pass
 		}
 	}
 	if n.apart {
 		out.group, out.boxes = 0, 2
 	}
-	if n.keeps < 0 {
-		s.Holds = -1
-	} else {
-		s.Holds = copies * (s.Holds + n.keeps)
-	}
+	s.Holds = times(copies, plus(s.Holds, n.keeps))
 	out.from = p.add(s, n)
 	return out
 }
@@ -144,7 +141,7 @@ func (p *planner) before(n *node, copies int) outlet {
 			continue
 		}
 		all.from = append(all.from, out.from...)
-		all.boxes += out.boxes
+		all.boxes = plus(all.boxes, out.boxes)
 	}
 	return all
 }
@@ -154,7 +151,7 @@ func (p *planner) before(n *node, copies int) outlet {
 func (p *planner) fuse(s *PlannedStage, before outlet) {
 	if s.Group = before.group; s.Group == 0 {
 		s.Group, s.Buffer = p.newGroup(), before.buffer
-		s.Holds = queued(s.Buffer, before.boxes+1)
+		s.Holds = queued(s.Buffer, plus(before.boxes, 1))
 	}
 }
 
@@ -163,7 +160,7 @@ func (p *planner) fan(n *node, copies int) outlet {
 	before := p.flatten(n.ups[0], copies)
 	s := n.stage(before.from, copies)
 	p.fuse(&s, before)
-	s.Holds *= copies
+	s.Holds = times(copies, s.Holds)
 	at := p.add(s, n)
 	if p.fans == nil {
 		p.fans = make(map[*int]int)
@@ -172,9 +169,9 @@ func (p *planner) fan(n *node, copies int) outlet {
 	out := outlet{buffer: defaultBuffer, boxes: 1} // inputs that failed before go around the branches
 	lanes := max(n.lanes, 1)
 	for _, branch := range n.ups[1:] {
-		end := p.flatten(branch, copies*lanes)
+		end := p.flatten(branch, times(copies, lanes))
 		out.from = append(out.from, end.from...)
-		out.boxes += end.boxes * lanes
+		out.boxes = plus(out.boxes, times(end.boxes, lanes))
 	}
 	return out
 }
@@ -185,6 +182,9 @@ func (p *planner) newGroup() int {
 }
 
 func (p *planner) add(s PlannedStage, n *node) []int {
+	if s.Holds == unbounded {
+		s.Holds = -1
+	}
 	p.stages, p.nodes = append(p.stages, s), append(p.nodes, n)
 	return []int{len(p.stages) - 1}
 }
@@ -193,34 +193,50 @@ func (p *planner) add(s PlannedStage, n *node) []int {
 func (n *node) stage(from []int, copies int) PlannedStage {
 	s := PlannedStage{Name: n.name, Kind: n.kind, From: from, Copies: copies, Policies: n.policies()}
 	if n.role == rolePooled {
-		s.Ordered, s.Window = n.ordered, min(n.window, mostWindow)
+		s.Ordered, s.Window = n.ordered, min(n.window, engine.MaxWindow)
 	}
 	return s
 }
-
-// mostWindow is the largest window; see [Ordered].
-const mostWindow = 1 << 16
 
 // heldBack returns how many items one producer or one taker of a queue holds outside of it.
 func heldBack(buffer int) int { return min(engine.MaxChunk, buffer) }
 
 // queued returns how many items wait in a queue and outside of it, with that many producers and
 // takers.
-func queued(buffer, holders int) int { return buffer + holders*heldBack(buffer) }
+func queued(buffer, holders int) int { return plus(buffer, times(holders, heldBack(buffer))) }
+
+// unbounded is a number of items that no plan bounds. A sum that would exceed it is unbounded.
+const unbounded = math.MaxInt
+
+// plus returns a + b, for numbers that are not below 0.
+func plus(a, b int) int {
+	if a > unbounded-b {
+		return unbounded
+	}
+	return a + b
+}
+
+// times returns a * b, for numbers that are not below 0.
+func times(a, b int) int {
+	if b > 0 && a > unbounded/b {
+		return unbounded
+	}
+	return a * b
+}
 
 // inHand returns how many items a stage with workers holds after its queue: inputs in flight and
 // the outputs of finished ones.
 func (c *config) inHand() int {
 	flat := c.kind == "flatmap"
-	switch window := min(c.window, mostWindow); {
+	switch window := min(c.window, engine.MaxWindow); {
 	case c.ordered && flat:
 		// Each place in the window keeps up to a chunk of outputs; a call that waits for room
 		// has one more, and its input.
-		return window*engine.MaxChunk + 2*c.most
+		return plus(window*engine.MaxChunk, times(2, c.most))
 	case c.ordered:
 		return window
 	default:
-		return c.most * heldBack(c.buffer)
+		return times(c.most, heldBack(c.buffer))
 	}
 }
 

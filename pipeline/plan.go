@@ -61,11 +61,12 @@ type PlannedStage struct {
 
 // InFlight returns the most items that may be under way at once in a run: the sum of what
 // the stages hold. bounded is false if the plan does not bound at least one of them; n is
-// then the sum of the others.
+// then the sum of the others. A slice that a [Batch] or a [Window] has made counts as one
+// item, whatever its size.
 func (p Plan) InFlight() (n int, bounded bool) {
 	bounded = true
 	for _, s := range p.Stages {
-		if s.Holds < 0 {
+		if s.Holds < 0 || plus(n, s.Holds) == unbounded {
 			bounded = false
 			continue
 		}

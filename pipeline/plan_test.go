@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,10 +120,11 @@ func TestPlanInFlight(t *testing.T) {
 		bounded bool
 		text    string
 	}{
-		"none":      {nil, 0, true, ""},
-		"one":       {[]int{0, 1}, 1, true, "at most 1 item under way"},
-		"several":   {[]int{1, 20, 300}, 321, true, "at most 321 items under way"},
-		"unbounded": {[]int{1, -1, 300, -1}, 301, false, "no bound on items under way"},
+		"none":              {nil, 0, true, ""},
+		"one":               {[]int{0, 1}, 1, true, "at most 1 item under way"},
+		"several":           {[]int{1, 20, 300}, 321, true, "at most 321 items under way"},
+		"too many to count": {[]int{1, math.MaxInt - 2, 5, 1}, math.MaxInt - 1, false, "no bound on items under way"},
+		"unbounded":         {[]int{1, -1, 300, -1}, 301, false, "no bound on items under way"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p pipeline.Plan

@@ -61,13 +61,13 @@ type part struct {
 	waits func(begins bool) // told before waiting and, with false, after it; may be nil
 }
 
-// maxWindow is the largest window. Its slots are allocated at once.
-const maxWindow = 1 << 16
+// MaxWindow is the largest window. Its slots are allocated at once.
+const MaxWindow = 1 << 16
 
 // NewOrder returns the order between the queue in, whose takers it limits to a
 // window of size items, and the queue out, which it feeds.
 func NewOrder[In, Out any](in *Queue[In], out *Queue[Out], size int) *Order[Out] {
-	size = min(size, maxWindow)
+	size = min(size, MaxWindow)
 	n := 1
 	for n < size {
 		n *= 2
