@@ -115,6 +115,14 @@ func TestOptionsCanBeShared(t *testing.T) {
 	assert.Equal(t, numbers(100), got)
 }
 
+// The number of workers may have a type of its own.
+func TestWorkersOfANamedType(t *testing.T) {
+	type processes int
+	f := pipeline.Map(pipeline.From(upTo(9)), same, pipeline.Workers(processes(3)))
+	assert.Equal(t, 3, f.Plan().Stages[1].Workers)
+	assert.Equal(t, "pipeline: map: Workers(0): want at least 1", message(func() { pipeline.Map(f, same, pipeline.Workers(processes(0))) }))
+}
+
 // Options that contradict each other, or the kind of the stage, and policies that make no
 // sense.
 func TestBadPoliciesPanicWhenTheFlowIsBuilt(t *testing.T) {

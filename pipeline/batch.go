@@ -14,6 +14,10 @@ import (
 // ends, including by [Drain], the values left are passed on; in Results they are also passed
 // on, as a success, when the run is canceled. Each slice belongs to its receiver.
 //
+// Steps after the batch count a slice as one item. So before a stage with workers up to 256
+// slices may wait, of size values each, and a [Drain] still finishes them: set its [Buffer]
+// if that is too much.
+//
 // A batch carries the index, Queued and Run of its first value; its Wait lasts until its
 // last value. Inputs that failed before are passed on individually. The kind of the step is
 // "batch". A size below 1 panics, and so does a maxWait below 0.

@@ -9,7 +9,7 @@ import (
 // call is the state of a run for a fused step that calls a user's function.
 type call[U any] struct {
 	seg  *segment
-	wrap func(int, error) error
+	wrap func(error) error // adds the stage and the current input
 	emit func(*item[U]) bool
 	out  item[U] // one for the whole run: emit does not keep it
 
@@ -31,10 +31,12 @@ type call[U any] struct {
 
 // driveCalls drives a fused step that calls do for each item of up.
 func driveCalls[T, U any](up step[T], seg *segment, cfg *config, emit func(*item[U]) bool, do func(*call[U], T) (wanted bool)) {
-	c := &call[U]{seg: seg, wrap: wrapper(cfg.name), emit: outgoing(seg, emit), policies: cfg.open()}
+	c := &call[U]{seg: seg, emit: outgoing(seg, emit), policies: cfg.open()}
 	c.limited, c.retries = c.policies.limits != nil, c.policies.retry != nil
 	c.carries = cfg.carries
 	var at *item[T]
+	wrap := wrapper[T](cfg.name)
+	c.wrap = func(err error) error { return wrap(at.Value, at.Index, c.out.Attempt, err) }
 	if decide := lost[T, U](cfg, seg.Clock); decide != nil {
 		c.judge = func(failed *item[U], err error) engine.Fate { return decide(at.Value, failed, err) }
 	}
@@ -42,9 +44,7 @@ func driveCalls[T, U any](up step[T], seg *segment, cfg *config, emit func(*item
 		if wanted, over := begin(c, it); over {
 			return wanted
 		}
-		if c.judge != nil {
-			at = it
-		}
+		at = it
 		wanted := do(c, it.Value)
 		seg.unwinding = false
 		return wanted
@@ -151,14 +151,15 @@ func (c *call[U]) give(u U) bool {
 	return c.wanted
 }
 
-// through records that a sequence has ended.
-func (c *call[U]) through() {
+// sequenceEnded records that a sequence has ended.
+func (c *call[U]) sequenceEnded() {
 	if c.seg.probe != nil {
 		if c.wanted {
 			c.seg.lap(&c.out.Run, &c.out.Ended)
 		}
 		c.note(nil)
 	}
+	c.seg.mark = 0 // the time since the last output belongs to no call
 }
 
 // end resolves the input after its call.
@@ -199,7 +200,7 @@ func (c *call[U]) judged(err error) (wanted bool) {
 	returned := false
 	defer func() {
 		if !returned {
-			c.seg.unwinding = true
+			c.seg.unwinding, c.seg.silent = true, false
 			c.seg.mark = 0
 			wanted = c.fail(engine.Caught(recover()))
 		}
@@ -227,7 +228,7 @@ func (c *call[U]) judged(err error) (wanted bool) {
 
 // fail resolves the input with an error.
 func (c *call[U]) fail(err error) bool {
-	err = c.wrap(c.out.Index, err)
+	err = c.wrap(err)
 	if !c.seg.Keep {
 		c.seg.Fail(err)
 		return false
@@ -236,9 +237,9 @@ func (c *call[U]) fail(err error) bool {
 	return c.emit(&c.out)
 }
 
-// failed resolves the input of a call that did not return. It does so while the call
+// unwound resolves the input of a call that did not return. It does so while the call
 // unwinds, since after a Goexit nothing after the call will run.
-func (c *call[U]) failed(recovered any) (wanted bool) {
+func (c *call[U]) unwound(recovered any) (wanted bool) {
 	c.seg.unwinding, c.seg.silent = true, false
 	err := engine.Caught(recovered)
 	if c.waiting {

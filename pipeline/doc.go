@@ -69,7 +69,8 @@
 // goroutine, in a stage fused with the terminal, ends that goroutine, as in any loop. In a
 // stage fused with a source, or after a FlatMap without workers, Goexit also ends the
 // sequence being read: the rest of the sequence is lost. If [OnError] drops the input, the
-// source then fails with ErrGoexit, so that the loss does not go unseen.
+// source, or the input of the FlatMap, then fails with ErrGoexit, so that the loss does not
+// go unseen.
 //
 // # Cancellation and draining
 //

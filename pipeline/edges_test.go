@@ -203,7 +203,7 @@ func TestGoexitBehindAFlatMapIsToldOnce(t *testing.T) {
 	}, outcomes(f.Results(t.Context())))
 }
 
-// "If OnError drops the input, the source then fails with ErrGoexit": else the rest of the source
+// "If OnError drops the input, the source [...] then fails with ErrGoexit": else the rest of the source
 // would be missing, and the run a success.
 func TestGoexitOfAnInputThatIsDroppedIsNoSuccess(t *testing.T) {
 	pipelinetest.NoLeak(t)
@@ -214,12 +214,50 @@ func TestGoexitOfAnInputThatIsDroppedIsNoSuccess(t *testing.T) {
 		got, err := f.Collect(t.Context())
 		var at *pipeline.StageError
 		require.ErrorAs(t, err, &at, name)
-		assert.Equal(t, pipeline.StageError{Stage: "from", Index: 6, Err: pipeline.ErrGoexit}, *at, name)
+		assert.Equal(t, pipeline.StageError{Stage: "from", Index: 6, Attempts: 1, Err: pipeline.ErrGoexit}, *at, name)
 		assert.Nil(t, got, name)
 		all := outcomes(f.Results(t.Context()))
 		require.Len(t, all, 6, name)
 		assert.Equal(t, outcome[int]{6, 0, "pipeline: stage from: input 6: function called runtime.Goexit"}, all[5], name)
 	}
+}
+
+// "the source, or the input of the FlatMap, then fails with ErrGoexit": behind a queue there
+// was no such failure, and the rest of the sequence was missing from a success.
+func TestGoexitOfAnInputThatIsDroppedFailsTheFlatMap(t *testing.T) {
+	pipelinetest.NoLeak(t)
+	spread := func(context.Context, int) (iter.Seq[int], error) { return upTo(10), nil }
+	leaving := func(f pipeline.Flow[int]) pipeline.Flow[int] {
+		return pipeline.Map(pipeline.Map(f, leaveAt(5), pipeline.OnError(pipeline.Skip)), same, pipeline.Workers(1))
+	}
+	for name, f := range map[string]pipeline.Flow[int]{
+		"source": pipeline.From(upTo(1)),
+		"buffer": pipeline.From(upTo(1)).Buffer(1),
+		"pool":   pipeline.Map(pipeline.From(upTo(1)), same, pipeline.Workers(1)),
+		"merge":  pipeline.Merge(pipeline.From(upTo(1))),
+		"branch": pipeline.Broadcast(pipeline.From(upTo(1)), identity),
+	} {
+		got, err := leaving(pipeline.FlatMap(f, spread)).Collect(t.Context())
+		want := &pipeline.StageError{Stage: "flatmap", Index: 0, Input: 0, Attempts: 1, Err: pipeline.ErrGoexit}
+		assert.Equal(t, want, err, name)
+		assert.Nil(t, got, name)
+
+		var box letterBox
+		got, err = leaving(pipeline.FlatMap(f, spread, pipeline.OnError(pipeline.DeadLetter(box.put)))).Collect(t.Context())
+		letters := box.take()
+		require.Len(t, letters, 1, name)
+		assert.Equal(t, pipeline.ErrGoexit, letters[0].Err, name)
+		if name == "source" { // the rest of it is lost as well
+			assert.EqualError(t, err, "pipeline: stage from: input 1: function called runtime.Goexit")
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, numbers(5), got, name)
+	}
+	// With one FlatMap in another, what is lost of the outer one is told, too.
+	pair := func(context.Context, int) (iter.Seq[int], error) { return upTo(2), nil }
+	inner := pipeline.FlatMap(pipeline.FlatMap(pipeline.From(upTo(1)).Buffer(1), pair, pipeline.Named("outer")), spread, pipeline.OnError(pipeline.Skip))
+	assert.EqualError(t, leaving(inner).Run(t.Context()), "pipeline: stage outer: input 0: function called runtime.Goexit")
 }
 
 // dirty is a sequence that panics when it is cut; so does one that forgets to look

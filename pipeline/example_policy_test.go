@@ -85,7 +85,7 @@ func ExampleTimeout() {
 		fmt.Println(r.Value, r.Err)
 	}
 	// Output:
-	//  pipeline: stage map: input 0: pipeline: stage map: call exceeded its timeout of 5ms
+	//  pipeline: stage map: input 0: call exceeded its timeout of 5ms
 	// 192.0.2.1 <nil>
 }
 

@@ -59,7 +59,7 @@ func ExampleLines() {
 	fmt.Println(err)
 	// Output:
 	// [GET / GET /a PUT /b] <nil>
-	// pipeline: stage lines: input 1: bufio.Scanner: token too long
+	// pipeline: stage lines: input 1: line longer than 8 bytes
 }
 
 // A source takes no options; Named gives it a name.

@@ -18,6 +18,7 @@ import (
 	"github.com/millstream-go/millstream/internal/testkit"
 	"github.com/millstream-go/millstream/pipeline"
 	"github.com/millstream-go/millstream/pipeline/pipelinetest"
+	"github.com/millstream-go/millstream/pool"
 	"github.com/millstream-go/millstream/result"
 )
 
@@ -29,7 +30,7 @@ func TestAFailureNamesStageAndInput(t *testing.T) {
 		f := pipeline.Map(pipeline.From(upTo(40)), failAt(17), append(s.opts, pipeline.Named("load"))...)
 		for name, err := range failures(t.Context(), f) {
 			require.ErrorIs(t, err, errBoom, "%s, %s", s.name, name)
-			assert.Equal(t, &pipeline.StageError{Stage: "load", Index: 17, Err: errBoom}, err, "%s, %s", s.name, name)
+			assert.Equal(t, &pipeline.StageError{Stage: "load", Index: 17, Input: 17, Attempts: 1, Err: errBoom}, err, "%s, %s", s.name, name)
 			assert.EqualError(t, err, "pipeline: stage load: input 17: boom")
 		}
 	}
@@ -89,6 +90,47 @@ func TestKindsAreDefaultNames(t *testing.T) {
 	}
 }
 
+// A failure carries the input of the failed call, whatever the kind of the stage.
+func TestAFailureCarriesItsInput(t *testing.T) {
+	pipelinetest.NoLeak(t)
+	ctx := t.Context()
+	f := pipeline.FromSlice([]string{"a"})
+	boom := func(context.Context, string, string) (string, error) { return "", errBoom }
+	key := func(string) string { panic("x") }
+	branch := func(f pipeline.Flow[string]) pipeline.Flow[string] { return f }
+	failing := func(context.Context, string) (string, error) { return "", errBoom }
+	p := pool.New(failing, pool.Retry(atOnce(3)))
+	defer p.Close()
+	for kind, run := range map[string]func() error{
+		"filter":    func() error { return f.Filter(func(string) bool { panic("x") }).Run(ctx) },
+		"tap":       func() error { return f.Tap(func(string) { panic("x") }, pipeline.Workers(1)).Run(ctx) },
+		"scan":      func() error { return pipeline.Scan(f, "", boom).Run(ctx) },
+		"reduce":    func() error { return pipeline.Reduce(f, "", boom).Run(ctx) },
+		"groupby":   func() error { return pipeline.GroupBy(f, 1, key, boom).Run(ctx) },
+		"distinct":  func() error { return pipeline.Distinct(f, 1, key).Run(ctx) },
+		"throttle":  func() error { return f.Throttle(refusing{}).Run(ctx) },
+		"route":     func() error { return pipeline.Route(f, func(string) int { return 1 }, branch).Run(ctx) },
+		"partition": func() error { return pipeline.Partition(f, 1, key, branch).Run(ctx) },
+		"through":   func() error { return pipeline.Through(f, p).Run(ctx) },
+		"mergeordered": func() error {
+			return pipeline.MergeOrdered(func(string, string) bool { panic("x") }, f, f).Run(ctx)
+		},
+	} {
+		var err *pipeline.StageError
+		require.ErrorAs(t, run(), &err, kind)
+		assert.Equal(t, kind, err.Stage)
+		assert.Equal(t, "a", err.Input, kind)
+		switch kind {
+		case "throttle":
+			assert.Zero(t, err.Attempts)
+		case "through":
+			assert.Equal(t, 3, err.Attempts)
+		default:
+			assert.Equal(t, 1, err.Attempts, kind)
+		}
+	}
+}
+
 func noSequence(context.Context, int) (iter.Seq[int], error) { return nil, errBoom }
 
 // What comes from Collect after a failure is no values, and from All the error
@@ -126,7 +168,7 @@ func TestTheFirstFailureByTimeIsReturned(t *testing.T) {
 			}, append(opts, pipeline.Workers(8))...)
 			start := time.Now()
 			err := f.Run(t.Context())
-			assert.Equal(t, &pipeline.StageError{Stage: "map", Index: 7, Err: fmt.Errorf("7: %w", errBoom)}, err)
+			assert.Equal(t, &pipeline.StageError{Stage: "map", Index: 7, Input: 7, Attempts: 1, Err: fmt.Errorf("7: %w", errBoom)}, err)
 			assert.EqualValues(t, 7, canceled.Load(), "the contexts of the calls in flight end")
 			assert.Equal(t, 3*time.Second, time.Since(start))
 		})

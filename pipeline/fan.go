@@ -149,7 +149,7 @@ func (s *fan[T, U]) feed(at site, q *engine.Queue[item[U]], done func()) {
 	lanes := max(s.copies, len(s.branches))
 	left := countdown(lanes+1, done)
 	h := &handout[T]{above: at.Child(), lanes: make([]lane[T], lanes), opened: make(chan struct{})}
-	h.closed.Store(int64(lanes))
+	h.unopened.Store(int64(lanes))
 	h.live.Store(int64(lanes))
 	h.seg = newSegment(at.within(h.above))
 	for i := range h.lanes {
@@ -197,13 +197,13 @@ func (s *fan[T, U]) handOut(h *handout[T], around func(*item[U]) bool) {
 		returned := false
 		defer func() {
 			if !returned {
-				wanted = c.failed(recover())
+				wanted = c.unwound(recover())
 			}
 		}()
 		lane := s.pick(v)
 		returned = true
 		if lane < 0 || lane >= len(h.lanes) {
-			return c.end(fmt.Errorf("no stage %d among %d", lane, len(h.lanes)))
+			return c.end(h.outOfRange(lane))
 		}
 		c.dropped()
 		out := engine.Next(&c.out, v)
@@ -225,12 +225,12 @@ func countdown(n int, done func()) func() {
 
 // handout is the state of a fan in a run.
 type handout[T any] struct {
-	above  *engine.Scope // of the steps before the fan
-	seg    *segment      // of the fan
-	lanes  []lane[T]
-	live   atomic.Int64 // lanes whose branch wants more
-	closed atomic.Int64 // lanes that are not open yet
-	opened chan struct{}
+	above    *engine.Scope // of the steps before the fan
+	seg      *segment      // of the fan
+	lanes    []lane[T]
+	live     atomic.Int64 // lanes whose branch wants more
+	unopened atomic.Int64
+	opened   chan struct{} // closed once all lanes are open
 }
 
 // put hands an item to a lane, if its branch has not ended.
@@ -244,6 +244,14 @@ func (h *handout[T]) put(i int, it *item[T]) {
 	if l.box.Put(it) {
 		h.seg.mark = 0
 	}
+}
+
+// outOfRange returns the error of an item for which pick returned a lane that there is not.
+func (h *handout[T]) outOfRange(lane int) error {
+	if len(h.lanes) == 1 {
+		return fmt.Errorf("pick returned %d, want 0", lane)
+	}
+	return fmt.Errorf("pick returned %d, want 0 to %d", lane, len(h.lanes)-1)
 }
 
 func (h *handout[T]) wanted() bool { return h.live.Load() > 0 && h.seg.wanted() }
@@ -289,7 +297,7 @@ func (l *lane[T]) open(sc *engine.Scope, q *engine.Queue[item[T]], done func()) 
 		}
 		l.close()
 	})
-	if h.closed.Add(-1) == 0 {
+	if h.unopened.Add(-1) == 0 {
 		close(h.opened)
 	}
 }

@@ -371,8 +371,8 @@ func TestAFailureOfKeyAndPick(t *testing.T) {
 	}
 	want := map[int]string{
 		3: "pipeline: stage route: input 3: panic: boom",
-		7: "pipeline: stage route: input 7: no stage -1 among 2",
-		8: "pipeline: stage route: input 8: no stage 2 among 2",
+		7: "pipeline: stage route: input 7: pick returned -1, want 0 to 1",
+		8: "pipeline: stage route: input 8: pick returned 2, want 0 to 1",
 	}
 	for _, s := range stages {
 		f := pipeline.Route(pipeline.From(upTo(20)), boom, calling(same, s.opts...), calling(same, s.opts...))

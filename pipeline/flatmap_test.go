@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"iter"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -172,6 +173,37 @@ func TestASequenceThatIsCutLearnsOfIt(t *testing.T) {
 		}
 		cancel()
 		assert.Equal(t, started.Load(), told.Load(), "%s, canceled", s.name)
+	}
+}
+
+// Once a sequence was cut by a cancel, what it does is ignored, as with From.
+func TestASequenceThatDoesNotReturnWhenItIsCut(t *testing.T) {
+	pipelinetest.NoLeak(t)
+	leaving := func(yield func(int) bool) {
+		for yield(1) {
+		}
+		runtime.Goexit()
+	}
+	for name, seq := range map[string]iter.Seq[int]{"panic": dirty, "goexit": leaving} {
+		for _, s := range stages {
+			var report pipeline.Report
+			ctx, cancel := context.WithCancelCause(t.Context())
+			f := pipeline.FlatMap(pipeline.From(upTo(20)).Buffer(4), func(context.Context, int) (iter.Seq[int], error) { return seq, nil }, s.opts...)
+			seen := 0
+			for r := range f.Buffer(4).Results(ctx, pipeline.ReportTo(&report)) {
+				if seen++; seen == 100 {
+					cancel(errStop)
+				}
+				if r.Err != nil {
+					require.Equal(t, errStop, r.Err, "%s, %s", name, s.name)
+				}
+			}
+			cancel(nil)
+			assert.Zero(t, statsOf(&report, "flatmap").Errors, "%s, %s", name, s.name)
+			if s.workers < 20 {
+				assert.Positive(t, seen-100, "what was not called is canceled")
+			}
+		}
 	}
 }
 

@@ -79,14 +79,21 @@ func (f Flow[T]) check(where string) step[T] {
 // Results yields it. errors.Is and errors.As see the function's error through it. Its text
 // is meant for logs; Err has the function's own error.
 type StageError struct {
-	Stage string // the name of the stage
-	Index int    // position of the input in the source, from 0
-	Err   error  // what its function or a [Limit] returned, or a *result.PanicError, or [ErrGoexit]
+	Stage    string // the name of the stage
+	Index    int    // position of the input in the source, from 0
+	Input    any    // what the function was called with, or the value of a [FromSeq2] pair; nil if a source failed otherwise
+	Attempts int    // calls made for the input; 0 if a [Limit] refused it
+	Err      error  // what its function or a [Limit] returned, or a *result.PanicError, or [ErrGoexit]
 }
 
-// Error names the stage, the input and the cause.
+// Error names the stage, the position of the input, the number of calls if there were
+// several, and the cause. It does not show the input itself.
 func (e *StageError) Error() string {
-	return fmt.Sprintf("pipeline: stage %s: input %d: %v", e.Stage, e.Index, e.Err)
+	tried := ""
+	if e.Attempts > 1 {
+		tried = fmt.Sprintf("after %d attempts: ", e.Attempts)
+	}
+	return fmt.Sprintf("pipeline: stage %s: input %d: %s%v", e.Stage, e.Index, tried, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -96,8 +103,8 @@ func (e *StageError) Unwrap() error { return e.Err }
 var ErrGoexit = engine.ErrGoexit
 
 // wrapper returns a function that turns a stage's errors into StageErrors.
-func wrapper(name string) func(int, error) error {
-	return func(index int, err error) error {
-		return &StageError{Stage: name, Index: index, Err: err}
+func wrapper[T any](name string) func(in T, index int, calls int32, err error) error {
+	return func(in T, index int, calls int32, err error) error {
+		return &StageError{Stage: name, Index: index, Input: in, Attempts: int(calls), Err: err}
 	}
 }

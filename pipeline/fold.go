@@ -107,7 +107,7 @@ func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...S
 	}
 	c.inSequence()
 	c.plain()
-	return filtering(up, c, func() func(T) bool {
+	return Flow[T]{&filtered[T]{base: c.on(up), up: up, open: func() func(T) bool {
 		seen := make(map[K]struct{})
 		var order []K // a ring once it is full
 		next := 0
@@ -126,7 +126,7 @@ func Distinct[T any, K comparable](f Flow[T], most int, key func(T) K, opts ...S
 			next = (next + 1) % most
 			return true
 		}
-	})
+	}}}
 }
 
 // isNaN reports whether k equals no key, not even itself: a NaN, or a value that contains
@@ -199,7 +199,7 @@ func gatherCall[T, U any](c *call[U], add engine.Func[T, struct{}], v T) (wanted
 	returned := false
 	defer func() {
 		if !returned {
-			wanted, over = c.failed(recover()), true
+			wanted, over = c.unwound(recover()), true
 		}
 	}()
 	if err := c.before(); err != nil {
@@ -223,26 +223,19 @@ func gatherCall[T, U any](c *call[U], add engine.Func[T, struct{}], v T) (wanted
 // the input was cut off, the rest is passed on as canceled, since it is incomplete.
 func leftovers[T, U any](seg *segment, g gatherer[T, U], ended *bool, pass func(*item[U]) bool) (tail func()) {
 	return func() {
-		through := false
-		defer func() {
-			if !through { // a function in a later step has ended the goroutine; the next one goes on
-				seg.tails = append(seg.tails, tail)
-			}
-		}()
-		for !*ended && seg.wanted() {
+		for !*ended {
 			it := g.ready(true)
-			if it == nil {
-				break
+			if it == nil || !seg.wanted() {
+				return
 			}
 			if !seg.Live() {
 				if it.Attempt == 0 { // nothing has gone into it
-					break
+					return
 				}
 				it.Canceled(context.Cause(seg.Ctx), seg.Clock.Now())
 			}
 			pass(it)
 		}
-		through = true
 	}
 }
 

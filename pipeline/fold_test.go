@@ -477,6 +477,21 @@ func TestACanceledFold(t *testing.T) {
 	})
 }
 
+// A run that is canceled when its source ends is complete if nothing is left to pass on.
+func TestAFoldWithNothingLeftIsComplete(t *testing.T) {
+	run := func(end func(pipeline.Flow[int], context.Context) error) error {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		return end(pipeline.From(func(func(int) bool) { cancel(errStop) }), ctx)
+	}
+	assert.NoError(t, run(func(f pipeline.Flow[int], ctx context.Context) error {
+		return pipeline.GroupBy(f, 9, same1, sumUp).Run(ctx)
+	}))
+	assert.NoError(t, run(func(f pipeline.Flow[int], ctx context.Context) error { return pipeline.Batch(f, 9, 0).Run(ctx) }))
+	assert.Equal(t, errStop, run(func(f pipeline.Flow[int], ctx context.Context) error {
+		return pipeline.Reduce(f, 9, sumUp).Run(ctx)
+	}), "its value is missing")
+}
+
 // A fold that is left, or of which enough was taken, gives nothing more.
 func TestAFoldThatIsLeft(t *testing.T) {
 	pipelinetest.NoLeak(t)

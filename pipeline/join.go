@@ -44,7 +44,12 @@ func (s *mergedInOrder[T]) feed(at site, q *engine.Queue[item[T]], done func()) 
 }
 
 func (s *mergedInOrder[T]) drive(seg *segment, emit func(*item[T]) bool) {
-	m := &merging[T]{seg: seg, less: s.less, c: call[T]{seg: seg, wrap: wrapper(s.name), emit: outgoing(seg, emit), policies: new(calls)}}
+	m := &merging[T]{seg: seg, less: s.less, c: call[T]{seg: seg, emit: outgoing(seg, emit), policies: new(calls)}}
+	wrap := wrapper[T](s.name)
+	m.c.wrap = func(err error) error {
+		placed := &m.in[m.unread[len(m.unread)-1]].head
+		return wrap(placed.Value, placed.Index, m.c.out.Attempt, err)
+	}
 	m.in = make([]*inlet[T], len(s.ups))
 	for i, up := range s.ups {
 		m.in[i] = newInlet(seg, seg.Scope, i, up, s.buffer)
@@ -180,7 +185,7 @@ func (m *merging[T]) place(i int) (wanted bool) {
 	returned := false
 	defer func() {
 		if !returned {
-			wanted = m.c.failed(recover())
+			wanted = m.c.unwound(recover())
 		}
 	}()
 	low, high := 0, len(m.ready)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/millstream-go/millstream/internal/engine"
@@ -14,7 +15,13 @@ import (
 type StageOption func(*config)
 
 // Option is an option of [Flow.ForEach], which is a stage and a terminal at once: a
-// [StageOption] or a [RunOption].
+// [StageOption] or a [RunOption]. To share options between ForEach and steps or other
+// terminals, keep a []StageOption or a []RunOption, and convert it for ForEach:
+//
+//	var opts []pipeline.Option
+//	for _, opt := range shared {
+//		opts = append(opts, opt)
+//	}
 type Option interface{ option() }
 
 func (StageOption) option() {}
@@ -65,24 +72,25 @@ func Named(name string) StageOption {
 // run at once; n is a number or [Auto]. Outputs then come in the order in which the calls
 // end, unless the stage is [Ordered]. Without this option one goroutine at a time calls the
 // function, in order. A worker starts when an item finds no idle one. n below 1 panics.
-func Workers[N int | AutoRange](n N) StageOption {
+func Workers[N ~int | AutoRange](n N) StageOption {
 	return func(c *config) {
 		c.once("Workers")
-		switch n := any(n).(type) {
-		case int:
-			if n < 1 {
-				c.refuse(fmt.Sprintf("Workers(%d): want at least 1", n))
+		auto, ok := any(n).(AutoRange)
+		if !ok {
+			c.workers = int(reflect.ValueOf(n).Int()) // it may have a type of its own
+			c.most = c.workers
+			if c.workers < 1 {
+				c.refuse(fmt.Sprintf("Workers(%d): want at least 1", c.workers))
 			}
-			c.workers, c.most = n, n
-		case AutoRange:
-			if n.min < 1 {
-				c.refuse(fmt.Sprintf("Workers(Auto(%d, %d)): want at least 1", n.min, n.max))
-			}
-			if n.max < n.min {
-				c.refuse(fmt.Sprintf("Workers(Auto(%d, %d)): the most is below the least", n.min, n.max))
-			}
-			c.workers, c.most = n.min, n.max
+			return
 		}
+		if auto.min < 1 {
+			c.refuse(fmt.Sprintf("Workers(Auto(%d, %d)): want at least 1", auto.min, auto.max))
+		}
+		if auto.max < auto.min {
+			c.refuse(fmt.Sprintf("Workers(Auto(%d, %d)): the most is below the least", auto.min, auto.max))
+		}
+		c.workers, c.most = auto.min, auto.max
 	}
 }
 
@@ -198,7 +206,9 @@ func Limit(waiters ...Waiter) StageOption {
 // and in a [Partition] to each copy. The worker is occupied meanwhile, including the pauses
 // and the limits of further calls, which count as Run. Each call gets the whole [Timeout]
 // and waits for each [Limit]. If the run ends meanwhile, or a limit refuses, the input
-// fails with both the error of its last call and that reason. In a [FlatMap] only the
+// fails with both the error of its last call and that reason. If the run has ended, only
+// Results shows that failure; the fail-fast terminals return the context's cause alone. An
+// error that is not retried because the budget is empty says so. In a [FlatMap] only the
 // function is called again, not its sequence. The default is one call. An invalid policy
 // panics, and so does a stage whose function returns no error.
 func Retry(policy pool.RetryPolicy) StageOption {

@@ -321,7 +321,7 @@ func TestTimeoutIsOfEachCall(t *testing.T) {
 					return context.Cause(ctx)
 				}
 				<-ctx.Done()
-				assert.EqualError(t, context.Cause(ctx), "pipeline: stage slow: call exceeded its timeout of 2s")
+				assert.EqualError(t, context.Cause(ctx), "call exceeded its timeout of 2s")
 				return context.Cause(ctx)
 			}, w.with(pipeline.Named("slow"), pipeline.Timeout(2*sec), pipeline.Limit(waitFor(5*sec)),
 				pipeline.Retry(pool.RetryPolicy{Attempts: 3, Base: sec, Cap: sec, Steady: 1}))...)
@@ -398,7 +398,7 @@ func TestTheTimeoutOfAFlatMapIsOfItsSequence(t *testing.T) {
 							select {
 							case <-time.After(2 * sec):
 							case <-ctx.Done():
-								assert.EqualError(t, context.Cause(ctx), "pipeline: stage flatmap: call exceeded its timeout of 5s")
+								assert.EqualError(t, context.Cause(ctx), "call exceeded its timeout of 5s")
 								assert.Equal(t, 5*sec, time.Since(start))
 								yield(-1)
 								return

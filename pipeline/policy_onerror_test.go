@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -480,6 +481,30 @@ func TestALetterThatEndsASequence(t *testing.T) {
 			assert.Equal(t, []int{0, 0, 1, 1, 2, 2, 3, 3, 4, 4}, lost)
 		}
 	}
+}
+
+// A letter that calls Goexit is told once, also if an earlier one was delivered: the source
+// had failed as well.
+func TestALetterThatCallsGoexitIsToldOnce(t *testing.T) {
+	letter := pipeline.DeadLetter(func(l pipeline.Letter) {
+		if l.Index == 2 {
+			runtime.Goexit()
+		}
+	})
+	fails := func(_ context.Context, v int) (int, error) {
+		if v == 1 || v == 2 {
+			return v, errBoom
+		}
+		return v, nil
+	}
+	flow := pipeline.Map(pipeline.Map(pipeline.From(upTo(5)), fails, pipeline.OnError(letter)), same, pipeline.Workers(1))
+	var lost []string
+	for r := range flow.Results(t.Context()) {
+		if r.Err != nil {
+			lost = append(lost, r.Err.Error())
+		}
+	}
+	assert.Equal(t, []string{"pipeline: stage map: input 2: function called runtime.Goexit"}, lost)
 }
 
 func TestErrorModeString(t *testing.T) {

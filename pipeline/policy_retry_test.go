@@ -282,6 +282,23 @@ func TestTheBudgetIsForEachRun(t *testing.T) {
 	})
 }
 
+// The error of an input says how many calls there were, and if the budget was empty.
+func TestTheErrorAfterRetriesNamesThem(t *testing.T) {
+	eachRetriable(t, func(t *testing.T, k policied, w policiedWay) {
+		frugal := atOnce(1000)
+		frugal.Budget = 0.1
+		for text, policy := range map[string]pool.RetryPolicy{
+			"boom":                   atOnce(1),
+			"after 3 attempts: boom": atOnce(3),
+			"after 11 attempts: boom; no retry: the retry budget is empty": frugal,
+		} {
+			err := k.between(1, func(context.Context, int) error { return errBoom }, w.with(pipeline.Retry(policy))...).Run(t.Context())
+			require.ErrorIs(t, err, errBoom)
+			assert.EqualError(t, err, "pipeline: stage "+k.name+": input 0: "+text)
+		}
+	})
+}
+
 // A limit refuses a further call: the input fails with both errors, and with the calls
 // that were made.
 func TestALimitThatRefusesARetry(t *testing.T) {
@@ -378,9 +395,12 @@ func TestASequenceIsNotRetried(t *testing.T) {
 				}, nil
 			}
 			var box letterBox
+			var report pipeline.Report
 			got, err := pipeline.FlatMap(pipeline.From(upTo(3)), fn,
-				append(slices.Clip(s.opts), pipeline.Retry(atOnce(5)), pipeline.OnError(pipeline.DeadLetter(box.put)))...).Collect(t.Context())
+				append(slices.Clip(s.opts), pipeline.Retry(atOnce(5)), pipeline.OnError(pipeline.DeadLetter(box.put)))...).
+				Collect(t.Context(), pipeline.ReportTo(&report))
 			require.NoError(t, err)
+			assert.EqualValues(t, 3, statsOf(&report, "flatmap").Retries)
 			slices.Sort(got)
 			assert.Equal(t, numbers(3), got)
 			for i, l := range box.take() {
@@ -405,7 +425,7 @@ func TestPoliciesBesideEachOther(t *testing.T) {
 					switch {
 					case v%5 == 1 && call == 1: // is slow once
 						<-ctx.Done()
-						assert.EqualError(t, context.Cause(ctx), "pipeline: stage all: call exceeded its timeout of 1s")
+						assert.EqualError(t, context.Cause(ctx), "call exceeded its timeout of 1s")
 						timeouts.Add(1)
 						return 0, ctx.Err()
 					case v%5 == 2: // fails for good

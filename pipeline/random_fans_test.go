@@ -178,13 +178,17 @@ func (p *plan) addRoute(random *rand.Rand, m mishaps) {
 		}
 		return v % n
 	}
+	wanted := "0"
+	if n > 1 {
+		wanted = fmt.Sprintf("0 to %d", n-1)
+	}
 	items := make([][]outcome[int], n)
 	p.each(func(o outcome[int], after []outcome[int]) []outcome[int] {
 		switch at := place(o.Value); {
 		case m.of(o.Value) != "":
 			return p.ends(m, o, false, after)
 		case at == n:
-			return p.fails(m, o.Index, fmt.Sprintf("no stage %d among %d", n, n), after)
+			return p.fails(m, o.Index, fmt.Sprintf("pick returned %d, want %s", n, wanted), after)
 		default:
 			items[at] = append(items[at], o)
 			return after

@@ -67,7 +67,7 @@ const maxLine = 1 << 20
 // Lines returns a flow of the lines of r, without the "\n" or "\r\n" at their ends. The
 // last line need not end in "\n"; a "\r" at its end is removed as well. The index of a line
 // is its number, from 0. limit is the maximum length of a line in bytes, without its
-// ending; the default is 1 MiB. A longer line is a failure, [bufio.ErrTooLong], and ends
+// ending; the default is 1 MiB. A longer line is a failure that matches [bufio.ErrTooLong], and ends
 // the source, as does an error of r. The failure carries the number of the line that could
 // not be read; nothing of that line is passed on. r is read ahead of the lines by at most
 // the limit and a few bytes, and is not closed. A Read that blocks cannot be interrupted,
@@ -94,10 +94,13 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 		lines.Split(from.line)
 		for g.open() {
 			if !lines.Scan() {
-				return lines.Err()
+				if err := lines.Err(); err != bufio.ErrTooLong { //nolint:errorlint // the scanner does not wrap it
+					return err
+				}
+				return tooLong(most)
 			}
 			if len(lines.Bytes()) > most {
-				return bufio.ErrTooLong
+				return tooLong(most)
 			}
 			if !g.give(lines.Text()) {
 				return nil
@@ -106,6 +109,14 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 		return nil
 	}))
 }
+
+// tooLong is the error of a line that is longer than that.
+type tooLong int
+
+func (most tooLong) Error() string { return fmt.Sprintf("line longer than %d bytes", int(most)) }
+
+// Is makes it match [bufio.ErrTooLong].
+func (tooLong) Is(target error) bool { return target == bufio.ErrTooLong }
 
 // untilEOF is a reader that knows whether it was read to its end. A scanner takes any error
 // for the end, and would return the incomplete line before an error as a line.

@@ -96,7 +96,7 @@ func TestTheLimitOfLines(t *testing.T) {
 					}
 					all := outcomes(pipeline.Lines(reader(strings.NewReader(text)), limit).Results(t.Context()))
 					require.Len(t, all, 3, "limit %d, %q, %d more", limit, end, more)
-					require.Equal(t, outcome[string]{2, "", "pipeline: stage lines: input 2: bufio.Scanner: token too long"}, all[2])
+					require.Equal(t, outcome[string]{2, "", fmt.Sprintf("pipeline: stage lines: input 2: line longer than %d bytes", limit)}, all[2])
 				}
 			}
 		}
@@ -302,7 +302,7 @@ func TestFromFuncEndsWithAnError(t *testing.T) {
 			} {
 				var at *pipeline.StageError
 				require.ErrorAs(t, err, &at, "%s, %s", s.name, name)
-				assert.Equal(t, pipeline.StageError{Stage: "from", Index: 2, Err: bad}, *at)
+				assert.Equal(t, pipeline.StageError{Stage: "from", Index: 2, Attempts: 1, Err: bad}, *at)
 			}
 		}
 		all := byIndex(outcomes(from(errBoom).Results(t.Context())))
@@ -456,7 +456,7 @@ func TestPairsWithErrors(t *testing.T) {
 		err := f.Run(t.Context())
 		var at *pipeline.StageError
 		require.ErrorAs(t, err, &at, s.name)
-		assert.Equal(t, pipeline.StageError{Stage: "from", Index: 2, Err: errBoom}, *at)
+		assert.Equal(t, pipeline.StageError{Stage: "from", Index: 2, Input: 2, Attempts: 1, Err: errBoom}, *at)
 		for range 2 { // as often as the sequence can
 			assert.Equal(t, []outcome[int]{
 				{0, 0, ""}, {1, 1, ""}, {2, 0, "pipeline: stage from: input 2: boom"}, {3, 3, ""}, {4, 4, ""},
@@ -482,7 +482,7 @@ func TestAFailedPairIsNoCanceledOne(t *testing.T) {
 			yield(7, errBoom)
 		}).Results(t.Context()) {
 			assert.Equal(t, result.Failed, r.Status())
-			assert.Equal(t, []int{7, 0, 1}, []int{r.Value, r.Index, r.Attempt})
+			assert.Equal(t, []int{7, 0, 1, -1}, []int{r.Value, r.Index, r.Attempt, r.Worker})
 			assert.Equal(t, time.Second, r.Timing.Queued.Sub(start))
 			assert.Zero(t, r.Timing.Wait+r.Timing.Run)
 		}

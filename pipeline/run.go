@@ -32,7 +32,10 @@ type run struct {
 // its end cancels the calls in flight.
 //
 //	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt)
-//	err := flow.Run(context.Background(), pipeline.Drain(stop))
+//	ctx, cancel := context.WithCancel(context.Background())
+//	defer cancel()
+//	context.AfterFunc(stop, func() { time.AfterFunc(20*time.Second, cancel) }) // bounds the drain
+//	err := flow.Run(ctx, pipeline.Drain(stop))
 //
 // [FromChan] stops at once, and the context of a [FromFunc] function ends at once. A
 // sequence that blocks in its own code stops when it gives its next value, which is still

@@ -179,12 +179,12 @@ func (seg *segment) and(tail, body func()) {
 	seg.tail()
 }
 
-// tail runs the last of the tails.
+// tail runs the last of the tails. One that does not return is run again.
 func (seg *segment) tail() {
 	last := len(seg.tails) - 1
-	tail := seg.tails[last]
+	seg.mark = 0 // the input may have ended long after the last call
+	seg.tails[last]()
 	seg.tails = seg.tails[:last]
-	tail()
 }
 
 // resume continues in place of a goroutine that a function has ended.

@@ -16,7 +16,7 @@ import (
 type Snapshot struct {
 	Elapsed time.Duration // since the run began, up to its end
 	Done    bool          // the run has ended
-	Stages  []StageStats  // in the order of Plan.Stages: each after those that it takes from
+	Stages  []StageStats  // in the order of Plan.Stages, a ForEach before the terminal: each after those that it takes from
 }
 
 // StageStats is what one stage has done. A source is a stage that takes from no other, and

@@ -13,7 +13,7 @@ import (
 // ErrSourceUsed is the error of the second run of a source that serves only one run, even
 // while the first is still going on, and even through another flow built upon the same
 // source. A run that ends before it reads anything does not count.
-var ErrSourceUsed = errors.New("pipeline: the source serves one run only")
+var ErrSourceUsed = errors.New("the source serves one run only")
 
 // From returns a flow of the values of seq. Each run calls seq once, on one goroutine at a
 // time, so the flow can be run as often as seq can. When a run ends early, seq's yield
@@ -188,7 +188,8 @@ func (g *giver[T]) giveFailed(v T, err error) bool {
 		return g.give(v) // which says why it was canceled
 	}
 	// The source counts as the stage that was called: with no call at all the item would count as canceled.
-	g.it = item[T]{Value: v, Err: &StageError{Stage: g.stage, Index: g.next, Err: err}, Index: g.next, Attempt: 1}
+	failed := &StageError{Stage: g.stage, Index: g.next, Input: v, Attempts: 1, Err: err}
+	g.it = item[T]{Value: v, Err: failed, Index: g.next, Attempt: 1, Worker: -1}
 	if g.seg.Timed {
 		g.stamp()
 	}
@@ -235,7 +236,7 @@ func (g *giver[T]) drained() bool {
 // fail ends the source with an error.
 func (g *giver[T]) fail(err error) {
 	g.seg.probe.Note(engine.Counts{Errors: 1})
-	err = &StageError{Stage: g.stage, Index: g.next, Err: err}
+	err = &StageError{Stage: g.stage, Index: g.next, Attempts: 1, Err: err}
 	if g.seg.Keep {
 		g.seg.FailLast(g.next, err)
 	} else {

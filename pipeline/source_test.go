@@ -60,6 +60,7 @@ func TestFromChanServesOneRun(t *testing.T) {
 		n := 0
 		for r := range f.Results(t.Context()) {
 			require.ErrorIs(t, r.Err, pipeline.ErrSourceUsed)
+			require.EqualError(t, r.Err, "pipeline: stage from: input 0: the source serves one run only")
 			n++
 		}
 		assert.Equal(t, 1, n)

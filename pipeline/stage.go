@@ -26,8 +26,12 @@ func mapping[T, U any](up step[T], c config, fn engine.Func[T, U]) Flow[U] {
 }
 
 // FlatMap returns the flow of the values of the sequences that fn returns, one sequence for
-// each value of f. Values are passed on as they come, so a sequence can be endless. All
-// outputs of an input carry its index. If the run ends in the middle of a sequence, the
+// each value of f. To give the elements of a slice:
+//
+//	return slices.Values(links), nil
+//
+// Values are passed on as they come, so a sequence can be endless. All outputs of an input
+// carry its index. If the run ends in the middle of a sequence, the
 // sequence's yield returns false, and there is no result for the values not given yet. If a
 // sequence fails midway, its input fails, and the values already given stand. A nil
 // sequence is an empty one. The kind of the stage is "flatmap". A nil fn panics.
@@ -68,7 +72,7 @@ func (s *pooled[T, U]) feed(at site, out *engine.Queue[item[U]], done func()) {
 	in := engine.NewQueue[item[T]](at.Clock, s.buffer)
 	stage := &engine.Stage[T, U]{
 		Scope: at.Scope, Workers: s.workers, Window: s.window,
-		Wrap: wrapper(s.name), Meter: at.meter(), Lost: lost[T, U](&s.config, at.Clock),
+		Wrap: wrapper[T](s.name), Meter: at.meter(), Lost: lost[T, U](&s.config, at.Clock),
 	}
 	if s.mapFn != nil {
 		stage.Map = bounded(&s.config, s.mapFn)
@@ -125,7 +129,7 @@ func (s *mapped[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 		returned := false
 		defer func() {
 			if !returned {
-				wanted = c.failed(recover())
+				wanted = c.unwound(recover())
 			}
 		}()
 		if err := c.before(); err != nil {
@@ -179,19 +183,27 @@ func (s *flattened[T, U]) drive(seg *segment, emit func(*item[U]) bool) {
 }
 
 func flatCall[T, U any](c *call[U], fn engine.FlatFunc[T, U], v T) (wanted bool) {
-	returned := false
+	returned, given := false, false
 	c.wanted = true
 	defer func() {
+		cut := given && !c.giving // yield has returned false
 		c.giving = false
-		// Emitted items go through other steps, which resolve what ends in them.
 		switch {
-		case returned || c.seg.inBody || c.seg.unwinding:
-		case c.wanted:
-			c.out.Value = *new(U) // not the last one again
-			wanted = c.failed(recover())
-		default: // it was cut off: a panic after that is ignored
-			c.seg.unwinding = true
+		case returned || c.seg.inBody:
+		case cut: // a panic after that is ignored
+			c.seg.unwinding, c.seg.silent = true, false
 			_ = recover()
+			c.sequenceEnded()
+			wanted = c.wanted
+		case !c.seg.unwinding:
+			c.out.Value = *new(U) // not the last one again
+			wanted = c.unwound(recover())
+		case c.seg.silent && c.seg.Live():
+			// A later step has called Goexit and resolved its item, but what the sequence had
+			// left is lost.
+			c.seg.start()
+			c.out.Value = *new(U)
+			wanted = c.unwound(nil)
 		}
 	}()
 	err := c.before()
@@ -213,11 +225,10 @@ func flatCall[T, U any](c *call[U], fn engine.FlatFunc[T, U], v T) (wanted bool)
 		if c.yield == nil {
 			c.yield = c.give
 		}
-		c.giving = true
+		given, c.giving = true, true
 		seq(c.yield)
 	}
 	returned = true
-	c.through()
-	c.seg.mark = 0 // the time since the last output belongs to no call
+	c.sequenceEnded()
 	return c.wanted
 }

@@ -15,27 +15,21 @@ func (f Flow[T]) Filter(pred func(T) bool, opts ...StageOption) Flow[T] {
 		c.refuse("nil predicate")
 	}
 	c.plain()
-	return filtering(up, c, func() func(T) bool { return pred })
-}
-
-// plain refuses the options that need a function with a context and an error.
-func (c *config) plain() {
-	c.without("the function has no context", "Timeout")
-	c.without("the function returns no error", "Retry")
-}
-
-// filtering is a Filter with a predicate that may be created for each run.
-func filtering[T any](up step[T], c config, open func() func(T) bool) Flow[T] {
 	if c.workers == 0 {
-		return Flow[T]{&filtered[T]{base: c.on(up), up: up, open: open}}
+		return Flow[T]{&filtered[T]{base: c.on(up), up: up, open: func() func(T) bool { return pred }}}
 	}
-	pred := open()
 	return Flow[T]{&pooled[T, T]{base: c.on(up), up: up, mapFn: func(_ context.Context, v T) (T, error) {
 		if !pred(v) {
 			return v, engine.ErrSkip
 		}
 		return v, nil
 	}}}
+}
+
+// plain refuses the options that need a function with a context and an error.
+func (c *config) plain() {
+	c.without("the function has no context", "Timeout")
+	c.without("the function returns no error", "Retry")
 }
 
 // Tap returns the values of f and calls fn on each as it passes. Its kind is
@@ -68,7 +62,9 @@ func (f Flow[T]) Throttle(limit Waiter, opts ...StageOption) Flow[T] {
 // Take returns the first n values of f, in the order in which they come. After the n-th it
 // ends all steps before it: their source is not asked for more, and the calls in flight are
 // canceled, waited for and ignored, whatever their results. In Results a failed input
-// counts as one of the n. Take(0) is empty and runs nothing of f; n below 0 panics.
+// counts as one of the n. If the terminal's context ends while the n-th is still on its way
+// through later steps, the terminal returns its cause, as if more was wanted. Take(0) is
+// empty and runs nothing of f; n below 0 panics.
 func (f Flow[T]) Take(n int) Flow[T] {
 	up, c := f.check("Take"), configure("take", nil)
 	if n < 0 {
@@ -109,7 +105,7 @@ func (s *filtered[T]) drive(seg *segment, emit func(*item[T]) bool) {
 		returned := false
 		defer func() {
 			if !returned {
-				wanted = c.failed(recover())
+				wanted = c.unwound(recover())
 			}
 		}()
 		if err := c.before(); err != nil {

@@ -92,7 +92,8 @@ func (f Flow[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error]
 // Attempt and Worker are those of the last stage that called its function on the item; the
 // only worker of a stage without Workers is 0. An item that was canceled or refused by a
 // [Limit] has Attempt 0 and Worker -1, even if earlier stages have called their functions,
-// and so has an item that no stage has called a function on.
+// and so has an item that no stage has called a function on. A failure of a source has
+// Worker -1, too.
 func (f Flow[T]) Results(ctx context.Context, opts ...RunOption) iter.Seq[result.Result[T]] {
 	last := f.check("Results")
 	newRun(ctx, "results", opts) // panics about them come here and not in the loop

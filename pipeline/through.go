@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -26,12 +27,16 @@ import (
 //
 //	pipeline.Map(f, p.Do, pipeline.Workers(n), pipeline.Ordered())
 //
-// The kind of the stage is "through". A nil pool panics.
+// The kind of the stage is "through"; its default name is that of the pool, if it has one. A
+// nil pool panics.
 func Through[T, U any](f Flow[T], p *pool.Pool[T, U], opts ...StageOption) Flow[U] {
 	up, c := f.check("Through"), config{kind: "through", name: "through"}
 	c.apply(opts)
 	if p == nil {
 		c.refuse("nil pool")
+	}
+	if !c.given["Named"] {
+		c.name = cmp.Or(p.Stats().Name, c.name)
 	}
 	c.without("the pool has its own", "Workers", "Timeout", "Retry", "Limit")
 	c.without("a pool gives its outputs as they come; for order use Map(f, p.Do, Workers(n), Ordered())", "Ordered")
@@ -223,7 +228,7 @@ func (p *passage[T, U]) fail(it *item[T], out *item[U], err error) {
 		p.emit(out)
 		return
 	}
-	err = &StageError{Stage: p.cfg.name, Index: it.Index, Err: err}
+	err = &StageError{Stage: p.cfg.name, Index: it.Index, Input: it.Value, Attempts: int(out.Attempt), Err: err}
 	if !p.Keep {
 		p.Fail(err)
 		return

@@ -568,6 +568,17 @@ func TestFailuresBeforeThrough(t *testing.T) {
 	assert.EqualError(t, pipeline.Through(failing(5), p).Run(t.Context()), "pipeline: stage from: input 5: panic: dry")
 }
 
+// The name of the stage is that of the pool, unless it is given.
+func TestThroughHasTheNameOfItsPool(t *testing.T) {
+	f := pipeline.From(upTo(3))
+	p := poolOf(t, same[int], pool.Name("fetch"))
+	assert.Equal(t, "fetch", pipeline.Through(f, p).Plan().Stages[1].Name)
+	assert.Equal(t, "through", pipeline.Through(f, p).Plan().Stages[1].Kind)
+	assert.Equal(t, "load", pipeline.Through(f, p, pipeline.Named("load")).Plan().Stages[1].Name)
+	assert.Equal(t, "load", pipeline.Through(f, p).Named("load").Plan().Stages[1].Name)
+	assert.Equal(t, "through", pipeline.Through(f, poolOf(t, same[int])).Plan().Stages[1].Name)
+}
+
 func TestBadArgumentsOfThrough(t *testing.T) {
 	f := pipeline.From(upTo(3))
 	p := poolOf(t, same[int])

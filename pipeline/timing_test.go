@@ -207,3 +207,38 @@ func TestTimingOfABatch(t *testing.T) {
 		})
 	}
 }
+
+// The time until the input has ended is no part of the calls for what it leaves.
+func TestWaitingForTheEndIsNotRun(t *testing.T) {
+	source := pipeline.From(func(yield func(int) bool) {
+		if yield(1) && yield(2) {
+			time.Sleep(time.Hour)
+		}
+	})
+	for name, tail := range map[string]func(pipeline.Flow[int]) pipeline.Flow[int]{
+		"batch":  func(f pipeline.Flow[int]) pipeline.Flow[int] { return slowly(pipeline.Batch(f, 10, 0)) },
+		"window": func(f pipeline.Flow[int]) pipeline.Flow[int] { return slowly(pipeline.Window(f, 10, 10)) },
+		"reduce": func(f pipeline.Flow[int]) pipeline.Flow[int] { return slowly(pipeline.Reduce(f, 0, sumUp)) },
+		"groupby": func(f pipeline.Flow[int]) pipeline.Flow[int] {
+			return slowly(pipeline.GroupBy(f, 10, func(int) int { return 0 }, sumUp))
+		},
+	} {
+		for place, f := range map[string]pipeline.Flow[int]{"source": source, "queue": source.Buffer(1)} {
+			testkit.Bubble(t, func(t *testing.T) {
+				var report pipeline.Report
+				for r := range tail(f).Results(t.Context(), pipeline.ReportTo(&report)) {
+					assert.Equal(t, sec, r.Timing.Run, "%s, %s", name, place)
+				}
+				assert.Less(t, statsOf(&report, "slow").Busy, 0.01, "%s, %s", name, place)
+			})
+		}
+	}
+}
+
+// slowly takes a second for each value.
+func slowly[T any](f pipeline.Flow[T]) pipeline.Flow[int] {
+	return pipeline.Map(f, func(context.Context, T) (int, error) {
+		time.Sleep(sec)
+		return 0, nil
+	}, pipeline.Named("slow"))
+}

@@ -14,7 +14,9 @@ import (
 // Queued and Run of its first value; its Wait lasts until its last value. Inputs that
 // failed before are passed on individually and are in no window. At most size values are
 // kept, and index and times of each that begins a window. As with [Batch], Results gives the
-// last slice even when the run is canceled. The kind of the step is "window". A size or step below 1 panics.
+// last slice even when the run is canceled, and up to 256 slices may wait before a stage
+// with workers: set its [Buffer] if that is too much. The kind of the step is "window". A
+// size or step below 1 panics.
 func Window[T any](f Flow[T], size, step int) Flow[[]T] {
 	up, c := f.check("Window"), configure("window", nil)
 	if size < 1 {

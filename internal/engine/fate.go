@@ -24,15 +24,23 @@ func (w *worker[In, Out]) Failed(t *Taker[Item[In]], it *Item[In], err error) {
 		w.refuse(t, it, err)
 		return
 	}
+	if w.item == nil { // otherwise its sequence was running, and they are noted
+		w.noteRetries()
+	} else if !w.giving { // yield has returned false: a panic after that is ignored
+		err = nil
+	}
 	w.calling, w.giving, w.item = false, false, nil
 	var none Out
 	out := Next(it, none)
 	out.Attempt, out.Worker = w.calls, w.id
-	w.noteRetries()
 	if w.stage.Scope.Timed {
 		begun := w.mark
 		w.lap(&out.Run, &out.Ended)
 		w.probe.Ended(max(it.Ended, it.Queued), begun, w.mark, err)
+	}
+	if err == nil {
+		w.finish(t)
+		return
 	}
 	if w.stage.Calls != nil {
 		out.Attempt = w.stage.Calls(w.ctx)
@@ -49,7 +57,7 @@ func (w *worker[In, Out]) fail(t *Taker[Item[In]], it *Item[In], out *Item[Out],
 		w.judge(t, it, out, err)
 		return
 	}
-	w.failFor(t, out, err)
+	w.failFor(t, it, out, err)
 }
 
 // judge asks Lost what becomes of a failed item. If Lost does not return, the item fails
@@ -63,7 +71,7 @@ func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out]
 			recovered := recover()
 			w.judged = recovered == nil // this goroutine ends
 			w.mark = clock.Now()
-			w.failFor(t, out, Caught(recovered))
+			w.failFor(t, it, out, Caught(recovered))
 		}
 	}()
 	failed := *out // a copy, so that out need not be on the heap if nothing fails
@@ -72,7 +80,7 @@ func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out]
 	w.mark = clock.Now() // the time that it took does not count for the next call
 	switch fate {
 	case Fails:
-		w.failFor(t, out, err)
+		w.failFor(t, it, out, err)
 		return
 	case Skips:
 		w.probe.Note(Counts{Skipped: 1})
@@ -83,9 +91,9 @@ func (w *worker[In, Out]) judge(t *Taker[Item[In]], it *Item[In], out *Item[Out]
 }
 
 // failFor resolves an item with an error: as an output, or as the end of the run.
-func (w *worker[In, Out]) failFor(t *Taker[Item[In]], out *Item[Out], err error) {
+func (w *worker[In, Out]) failFor(t *Taker[Item[In]], it *Item[In], out *Item[Out], err error) {
 	if w.stage.Wrap != nil {
-		err = w.stage.Wrap(out.Index, err)
+		err = w.stage.Wrap(it.Value, out.Index, out.Attempt, err)
 	}
 	if !w.stage.Scope.Keep {
 		w.stage.Scope.Fail(err)

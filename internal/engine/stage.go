@@ -41,8 +41,8 @@ type Stage[In, Out any] struct {
 	Map  Func[In, Out]
 	Flat FlatFunc[In, Out]
 
-	// Wrap, if set, adds to an error of the function.
-	Wrap func(index int, err error) error
+	// Wrap, if set, adds to an error of the function, which was called that often for in.
+	Wrap func(in In, index int, calls int32, err error) error
 	// Before, if set, is called before the first call for an item, and may wait.
 	Before func(context.Context) error
 	// Unused, if set, is called when Before has returned nil, but there is no call.

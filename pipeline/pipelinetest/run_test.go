@@ -43,7 +43,7 @@ func TestRunEndsWithTheFirstFailure(t *testing.T) {
 		out := pipelinetest.Run(t, mapped(fail, opts...), numbers(1000))
 		var err *pipeline.StageError
 		require.ErrorAs(t, out.Err, &err, name)
-		assert.Equal(t, &pipeline.StageError{Stage: "map", Index: 7, Err: errBoom}, err, name)
+		assert.Equal(t, &pipeline.StageError{Stage: "map", Index: 7, Input: 7, Attempts: 1, Err: errBoom}, err, name)
 		assert.NotContains(t, out.Values, 7, name)
 		assert.Less(t, len(out.Values), 1000, name)
 	}
