@@ -479,15 +479,15 @@ func TestACanceledFold(t *testing.T) {
 
 // A run that is canceled when its source ends is complete if nothing is left to pass on.
 func TestAFoldWithNothingLeftIsComplete(t *testing.T) {
-	run := func(end func(pipeline.Flow[int], context.Context) error) error {
+	run := func(end func(context.Context, pipeline.Flow[int]) error) error {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		return end(pipeline.From(func(func(int) bool) { cancel(errStop) }), ctx)
+		return end(ctx, pipeline.From(func(func(int) bool) { cancel(errStop) }))
 	}
-	assert.NoError(t, run(func(f pipeline.Flow[int], ctx context.Context) error {
+	require.NoError(t, run(func(ctx context.Context, f pipeline.Flow[int]) error {
 		return pipeline.GroupBy(f, 9, same1, sumUp).Run(ctx)
 	}))
-	assert.NoError(t, run(func(f pipeline.Flow[int], ctx context.Context) error { return pipeline.Batch(f, 9, 0).Run(ctx) }))
-	assert.Equal(t, errStop, run(func(f pipeline.Flow[int], ctx context.Context) error {
+	require.NoError(t, run(func(ctx context.Context, f pipeline.Flow[int]) error { return pipeline.Batch(f, 9, 0).Run(ctx) }))
+	assert.Equal(t, errStop, run(func(ctx context.Context, f pipeline.Flow[int]) error {
 		return pipeline.Reduce(f, 9, sumUp).Run(ctx)
 	}), "its value is missing")
 }

@@ -97,10 +97,10 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 				if err := lines.Err(); err != bufio.ErrTooLong { //nolint:errorlint // the scanner does not wrap it
 					return err
 				}
-				return tooLong(most)
+				return tooLongError(most)
 			}
 			if len(lines.Bytes()) > most {
-				return tooLong(most)
+				return tooLongError(most)
 			}
 			if !g.give(lines.Text()) {
 				return nil
@@ -110,13 +110,13 @@ func Lines(r io.Reader, limit ...int) Flow[string] {
 	}))
 }
 
-// tooLong is the error of a line that is longer than that.
-type tooLong int
+// tooLongError is the error of a line that is longer than that.
+type tooLongError int
 
-func (most tooLong) Error() string { return fmt.Sprintf("line longer than %d bytes", int(most)) }
+func (most tooLongError) Error() string { return fmt.Sprintf("line longer than %d bytes", int(most)) }
 
 // Is makes it match [bufio.ErrTooLong].
-func (tooLong) Is(target error) bool { return target == bufio.ErrTooLong }
+func (tooLongError) Is(target error) bool { return target == bufio.ErrTooLong }
 
 // untilEOF is a reader that knows whether it was read to its end. A scanner takes any error
 // for the end, and would return the incomplete line before an error as a line.
