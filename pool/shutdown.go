@@ -61,7 +61,7 @@ func (p *Pool[In, Out]) Shutdown(ctx context.Context) error {
 		return cause
 	case <-timer.C:
 	}
-	if stuck := p.stuck(); len(stuck) > 0 || !p.through() {
+	if stuck := p.stuck(); len(stuck) > 0 || p.direct.Load() > closedBit {
 		return &StuckError{Pool: p.name, Calls: stuck, Err: cause}
 	}
 	return cause
