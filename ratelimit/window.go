@@ -183,7 +183,7 @@ func (w *Window) dueAfter(now int64, ahead crowd, n int) int64 {
 		}
 	}
 	for e := ahead.first; e != ahead.end; e = e.next {
-		at := now
+		var at int64
 		if e.promise != nil {
 			at = e.promise.at
 			now = max(now, at)

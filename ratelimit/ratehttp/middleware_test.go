@@ -131,7 +131,7 @@ func TestADenialCountsThePoliciesThatWereOnlyAsked(t *testing.T) {
 				denial, _ = ratehttp.DenialOf(r)
 			})))(ok)
 			h.ServeHTTP(httptest.NewRecorder(), get("/"))
-			for hour.Allow() { //nolint:revive // until nothing is left
+			for hour.Allow() { // until nothing is left
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, get("/"))
