@@ -195,8 +195,7 @@ func TestHaltNowReachesAJobThatItsCallerRuns(t *testing.T) {
 			require.NoError(t, err)
 		case <-time.After(10 * time.Second):
 			close(miss)
-			<-ended
-			t.Fatal("HaltNow has missed the job")
+			t.Fatal("HaltNow has missed the job: ", <-ended)
 		}
 	}
 	require.NoError(t, p.Close())

@@ -153,7 +153,7 @@ func TestJobThatIsOverLendsNoShare(t *testing.T) {
 			<-spawn
 			ctx = context.WithoutCancel(ctx)
 			do(ctx, block(first)) // in the share
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			do(ctx, note(&inside)) // waits for it
 			<-last
 			return 0, nil

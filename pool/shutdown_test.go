@@ -147,7 +147,7 @@ func TestShutdownWaitsForCallsThatJobsLeave(t *testing.T) {
 		"Do in Do": func(ctx context.Context, p *pool.Pool[task, int], in task) error {
 			_, err := p.Do(ctx, func(ctx context.Context) (int, error) {
 				go p.Do(context.WithoutCancel(ctx), in) //nolint:errcheck // it succeeds
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				return 0, nil
 			})
 			return err
@@ -169,7 +169,7 @@ func TestShutdownWaitsForCallsThatJobsLeave(t *testing.T) {
 								return 0, nil
 							}))
 						}()
-						time.Sleep(2)
+						time.Sleep(2 * time.Nanosecond)
 						return 0, nil
 					})
 					ctx, cancel := context.WithCancelCause(t.Context())

@@ -270,12 +270,12 @@ func TestStateOfAWorkerThatHasStoppedIsNotOpenedAgain(t *testing.T) {
 		submit(t, p, func(ctx context.Context) (int, error) {
 			ctx = context.WithoutCancel(ctx)
 			go p.Do(ctx, block(first)) //nolint:errcheck // it is what the other one waits for
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			go func() {
 				_, err := p.Do(ctx, give(1))
 				late <- err
 			}()
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			return 0, p.Halt(0)
 		})
 		time.Sleep(time.Second)
@@ -307,7 +307,7 @@ func TestCallsInLineFinishBesideASlowClose(t *testing.T) {
 					calls.Add(1)
 				}()
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			return 0, nil
 		})
 		submit(t, p, give(0))

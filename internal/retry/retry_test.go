@@ -101,9 +101,10 @@ func TestRetryDecisions(t *testing.T) {
 func TestIfIsAskedOnlyWhenItMatters(t *testing.T) {
 	asked := 0
 	r := New(Policy{Attempts: 2, If: func(error) bool { asked++; return true }})
-	r.Next(errRefused, 2)
-	r.Next(Permanent(errRefused), 1)
-	r.Next(engine.ErrGoexit, 1)
+	for made, err := range map[int]error{2: errRefused, 1: Permanent(errRefused), 0: engine.ErrGoexit} {
+		_, final := r.Next(err, max(made, 1))
+		assert.ErrorIs(t, final, err)
+	}
 	assert.Zero(t, asked)
 	r.Next(errRefused, 1)
 	assert.Equal(t, 1, asked)
