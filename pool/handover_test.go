@@ -420,7 +420,7 @@ func TestStreamEndsTheContextOfARecalledWorker(t *testing.T) {
 				assert.ErrorIs(t, before.Err(), context.Canceled, "input %d", in)
 			}
 			assert.NoError(t, ctx.Err())
-			before = ctx //nolint:fatcontext // one call's after the other
+			before = ctx  //nolint:fatcontext // one call's after the other
 			before.Done() // from now on it is known to the Stream's context
 			p.Pause()
 			p.Resume()

@@ -106,7 +106,7 @@ func TestIfIsAskedOnlyWhenItMatters(t *testing.T) {
 		assert.ErrorIs(t, final, err)
 	}
 	assert.Zero(t, asked)
-	r.Next(errRefused, 1)
+	_, _ = r.Next(errRefused, 1)
 	assert.Equal(t, 1, asked)
 }
 
@@ -240,8 +240,8 @@ func TestBudget(t *testing.T) {
 	t.Run("a refusal costs nothing", func(t *testing.T) {
 		r := New(Policy{Attempts: 2, Budget: 0.1})
 		for range 100 {
-			r.Next(errRefused, 2)
-			r.Next(Permanent(errRefused), 1)
+			_, _ = r.Next(errRefused, 2)
+			_, _ = r.Next(Permanent(errRefused), 1)
 			r.Next(context.Canceled, 1)
 		}
 		assert.Equal(t, 10, granted(r))
