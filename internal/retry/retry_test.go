@@ -242,7 +242,7 @@ func TestBudget(t *testing.T) {
 		for range 100 {
 			_, _ = r.Next(errRefused, 2)
 			_, _ = r.Next(Permanent(errRefused), 1)
-			r.Next(context.Canceled, 1)
+			_, _ = r.Next(context.Canceled, 1)
 		}
 		assert.Equal(t, 10, granted(r))
 	})
@@ -254,9 +254,9 @@ func TestBudget(t *testing.T) {
 			}
 			return true
 		}})
-		assert.Panics(t, func() { r.Next(errRefused, 1) })
+		assert.Panics(t, func() { _, _ = r.Next(errRefused, 1) })
 		bug = false
-		assert.Panics(t, func() { r.Next((*panickyError)(nil), 1) })
+		assert.Panics(t, func() { _, _ = r.Next((*panickyError)(nil), 1) })
 		assert.Equal(t, 10, granted(r))
 	})
 	t.Run("asked to wait costs as well", func(t *testing.T) {
