@@ -69,6 +69,7 @@ func (l *Limiter) change(t time.Time, to func(*bucket) (Limit, int)) {
 		b.tat = old.convert(debt, &b.meter)
 	}
 	for _, r := range l.line.booked {
+		r.changed = true
 		if b.unlimited || old.unlimited {
 			r.skip = skip{}
 		} else {
@@ -149,7 +150,7 @@ func (l *Limiter) settle(more int) {
 	if more > 0 {
 		l.take(q.now(), more)
 	} else {
-		l.give(q.now(), -more, q.booked)
+		l.give(q.now(), -more, nil, q.booked)
 	}
 	q.serve()
 }

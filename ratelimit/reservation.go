@@ -18,6 +18,7 @@ type Reservation struct {
 	// Guarded by the mutex of the line.
 	entry    *entry // its place in line, until its tokens are taken
 	canceled bool
+	changed  bool // the limit has changed since its tokens were taken
 	skip     skip
 }
 

@@ -223,13 +223,13 @@ func (l *Limiter) take(at int64, n int) {
 	b.tat = min(max(b.tat, b.ticks(since))+b.price(int64(n)), 2*maxTicks)
 }
 
-// give gives back n; booked are the standing reservations.
-func (l *Limiter) give(now int64, n int, booked []*Reservation) {
+// give gives back n, those of r if it is not nil; booked are the other standing reservations.
+func (l *Limiter) give(now int64, n int, r *Reservation, booked []*Reservation) {
 	b := l.state.Load()
 	if b.unlimited || b.tat == unused {
 		return
 	}
-	b.tat = max(b.tat-b.price(int64(n)), min(b.floor(now, booked), b.tat), long)
+	b.tat = max(b.tat-b.price(int64(n)), min(b.floor(now, r, booked), b.tat), long)
 }
 
 // skip is how far a reservation has moved the time of the bucket beyond its price, because it
@@ -261,7 +261,7 @@ func (l *Limiter) book(now int64, r *Reservation) {
 func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	b, s := l.state.Load(), r.skip
 	if s.ticks <= 0 || b.unlimited || b.tat == unused {
-		l.give(now, r.n, booked)
+		l.give(now, r.n, r, booked)
 		return
 	}
 	if s.from != b && s.bucket == b && s.after == b.tat { // nothing was taken since
@@ -276,7 +276,7 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 	if s.bucket != b || s.after != old {
 		least += b.depth
 	}
-	least = max(min(least, old-price), b.floor(now, booked))
+	least = max(min(least, old-price), b.floor(now, r, booked))
 	b.tat = max(old-price-s.ticks, min(least, old), long)
 	rest := price + s.ticks - (old - b.tat)
 	if i := slices.IndexFunc(booked, func(o *Reservation) bool { return o.at >= r.at }); i >= 0 && rest > 0 {
@@ -290,16 +290,20 @@ func (l *Limiter) cancel(now int64, r *Reservation, booked []*Reservation) {
 }
 
 // floor returns the earliest time that the bucket may have, because of the booked
-// reservations after now. All of them count, since one that was booked later may have an
-// earlier time.
-func (b *bucket) floor(now int64, booked []*Reservation) int64 {
+// reservations after now, once r is gone; r may be nil. All of them count, since one that was
+// booked later may have an earlier time. Only those of another limit do not, if they are
+// before r: the bucket may have had an earlier time than they ask for all along.
+func (b *bucket) floor(now int64, r *Reservation, booked []*Reservation) int64 {
 	floor, sum := long, int64(0)
-	for _, r := range slices.Backward(booked) {
-		if r.at <= now {
+	for _, o := range slices.Backward(booked) {
+		if o.at <= now {
 			break
 		}
-		sum = min(sum+b.price(int64(r.n)), 2*maxTicks)
-		if since := r.at - b.base; since <= b.reach {
+		if r != nil && o.at < r.at && o.changed {
+			continue
+		}
+		sum = min(sum+b.price(int64(o.n)), 2*maxTicks)
+		if since := o.at - b.base; since <= b.reach {
 			floor = max(floor, min(b.ticks(max(since, -b.reach))+sum, 2*maxTicks))
 		} else {
 			floor = 2 * maxTicks
