@@ -35,7 +35,7 @@ func (q *Queue[T]) Bury(v T) {
 // inRingLocked reports whether v is in the ring, and not buried yet.
 func (q *Queue[T]) inRingLocked(v T) bool {
 	p := q.Place(v)
-	at := int(int32(*p&^buried-uint32(q.taken)<<1) >> 1)
+	at := int(int32(*p&^buried-q.placeOf(0)) >> 1)
 	return *p&buried == 0 && 0 <= at && at < q.items.size && q.Place(q.items.at(at)) == p
 }
 
@@ -55,9 +55,12 @@ func (q *Queue[T]) numberLocked(from, to int) {
 	}
 	for i := from; i < to; i++ {
 		p := q.Place(q.items.at(i))
-		*p = uint32(q.taken+uint64(i))<<1 | *p&buried
+		*p = q.placeOf(i) | *p&buried
 	}
 }
+
+// placeOf returns the place of an item with i others before it in the ring.
+func (q *Queue[T]) placeOf(i int) uint32 { return uint32(q.taken+uint64(i)) << 1 }
 
 // shiftLocked moves the oldest items of the ring into dst, as many as fit, and returns
 // how many.

@@ -202,8 +202,10 @@ func (q *Queue[T]) putLocked(v T, e *Entry[T]) error {
 	if e != nil {
 		q.enterLocked(e)
 	} else {
+		if q.Place != nil {
+			*q.Place(v) = q.placeOf(q.items.size)
+		}
 		q.items.push(v)
-		q.numberLocked(q.items.size-1, q.items.size)
 	}
 	q.unlock(q.balanceLocked(q.openLocked()))
 	return nil
