@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,23 +185,6 @@ func TestALimitThatSeesTheDeadlineComing(t *testing.T) {
 	}
 }
 
-// turnstile is a limit that counts the calls it has let through and not yet been told of.
-type turnstile struct {
-	t      *testing.T
-	waits  atomic.Int64
-	inside atomic.Int64
-}
-
-func (s *turnstile) Wait(context.Context) error {
-	s.waits.Add(1)
-	s.inside.Add(1)
-	return nil
-}
-
-func (s *turnstile) Release() {
-	assert.GreaterOrEqual(s.t, s.inside.Add(-1), int64(0), "released twice")
-}
-
 // stumble does one of many things, by the dice.
 func stumble(ctx context.Context, throw func(int) int) error {
 	switch throw(12) {
@@ -233,13 +215,8 @@ func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
 			t.Run(k.name+" "+w.name, func(t *testing.T) {
 				for seed := range uint64(8) {
 					testkit.Bubble(t, func(t *testing.T) {
-						dice, mu := testkit.NewDice(seed, 18), sync.Mutex{}
-						throw := func(n int) int {
-							mu.Lock()
-							defer mu.Unlock()
-							return dice.Throw(n)
-						}
-						first, last := &turnstile{t: t}, &turnstile{t: t}
+						throw := testkit.NewDice(seed, 18).Shared()
+						first, last := testkit.NewTurnstile(t), testkit.NewTurnstile(t)
 						trouble := waiterOf(func(ctx context.Context) error { return stumble(ctx, throw) })
 						opts := w.with(pipeline.Limit(first, trouble, last))
 						if k.errors {
@@ -249,8 +226,8 @@ func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
 							opts = append(opts, pipeline.OnError(pipeline.Skip))
 						}
 						flow := k.between(30, func(ctx context.Context, _ int) error {
-							assert.Positive(t, first.inside.Load())
-							assert.Positive(t, last.inside.Load())
+							assert.Positive(t, first.Inside.Load())
+							assert.Positive(t, last.Inside.Load())
 							return stumble(ctx, throw)
 						}, opts...)
 						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(throw(60))*sec)
@@ -262,9 +239,9 @@ func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
 						}
 						_ = flow.Run(t.Context())
 						synctest.Wait()
-						assert.Positive(t, first.waits.Load())
-						assert.Zero(t, first.inside.Load())
-						assert.Zero(t, last.inside.Load())
+						assert.Positive(t, first.Waits.Load())
+						assert.Zero(t, first.Inside.Load())
+						assert.Zero(t, last.Inside.Load())
 					})
 				}
 			})
@@ -275,22 +252,22 @@ func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
 // The call of a FlatMap lasts until its sequence has ended, and a Throttle has none.
 func TestWhenALimitIsReleased(t *testing.T) {
 	for _, s := range stages {
-		limit := &turnstile{t: t}
+		limit := testkit.NewTurnstile(t)
 		opts := append(slices.Clip(s.opts), pipeline.Limit(limit))
 		require.NoError(t, pipeline.FlatMap(pipeline.From(upTo(9)), func(context.Context, int) (iter.Seq[int], error) {
 			return func(yield func(int) bool) {
-				assert.Positive(t, limit.inside.Load())
+				assert.Positive(t, limit.Inside.Load())
 				yield(1)
-				assert.Positive(t, limit.inside.Load())
+				assert.Positive(t, limit.Inside.Load())
 			}, nil
 		}, opts...).Run(t.Context()), s.name)
-		assert.EqualValues(t, 9, limit.waits.Load(), s.name)
-		assert.Zero(t, limit.inside.Load(), s.name)
+		assert.EqualValues(t, 9, limit.Waits.Load(), s.name)
+		assert.Zero(t, limit.Inside.Load(), s.name)
 	}
-	limit := &turnstile{t: t}
-	require.NoError(t, pipeline.From(upTo(9)).Throttle(limit).Tap(func(int) { assert.Zero(t, limit.inside.Load()) }).Run(t.Context()))
-	assert.EqualValues(t, 9, limit.waits.Load())
-	assert.Zero(t, limit.inside.Load())
+	limit := testkit.NewTurnstile(t)
+	require.NoError(t, pipeline.From(upTo(9)).Throttle(limit).Tap(func(int) { assert.Zero(t, limit.Inside.Load()) }).Run(t.Context()))
+	assert.EqualValues(t, 9, limit.Waits.Load())
+	assert.Zero(t, limit.Inside.Load())
 }
 
 // Values behind a Throttle come at its pace, and the time is Wait.

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,23 +272,6 @@ func TestCancelWhileALimitIsWaitedFor(t *testing.T) {
 	})
 }
 
-// turnstile is a limit that counts the calls it has let through and not yet been told of.
-type turnstile struct {
-	t      *testing.T
-	waits  atomic.Int64
-	inside atomic.Int64
-}
-
-func (s *turnstile) Wait(context.Context) error {
-	s.waits.Add(1)
-	s.inside.Add(1)
-	return nil
-}
-
-func (s *turnstile) Release() {
-	assert.GreaterOrEqual(s.t, s.inside.Add(-1), int64(0), "released twice")
-}
-
 // stumble does one of many things, by the dice.
 func stumble(ctx context.Context, throw func(int) int) error {
 	switch throw(12) {
@@ -311,21 +293,16 @@ func stumble(ctx context.Context, throw func(int) int) error {
 func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
 	for seed := range uint64(40) {
 		testkit.Bubble(t, func(t *testing.T) {
-			dice, mu := testkit.NewDice(seed, 18), sync.Mutex{}
-			throw := func(n int) int {
-				mu.Lock()
-				defer mu.Unlock()
-				return dice.Throw(n)
-			}
-			first, last := &turnstile{t: t}, &turnstile{t: t}
+			throw := testkit.NewDice(seed, 18).Shared()
+			first, last := testkit.NewTurnstile(t), testkit.NewTurnstile(t)
 			trouble := waiterFunc(func(ctx context.Context) error { return stumble(ctx, throw) })
 			opts := []pool.Option{
 				pool.Workers(1 + throw(4)), pool.Limit(first, trouble, last),
 				pool.Timeout(2 * time.Second), pool.Retry(pool.RetryPolicy{Attempts: 1 + throw(3), Base: time.Second}),
 			}
 			fn := func(ctx context.Context, i int) (int, error) {
-				assert.Positive(t, first.inside.Load())
-				assert.Positive(t, last.inside.Load())
+				assert.Positive(t, first.Inside.Load())
+				assert.Positive(t, last.Inside.Load())
 				return i, stumble(ctx, throw)
 			}
 			p := pool.New(fn, opts...)
@@ -369,9 +346,9 @@ func TestEachWaitOfALimitIsReleasedOnce(t *testing.T) {
 			<-ctx.Done()
 			_ = p.Close() // which may have an error of a state
 			synctest.Wait()
-			assert.Positive(t, first.waits.Load())
-			assert.Zero(t, first.inside.Load())
-			assert.Zero(t, last.inside.Load())
+			assert.Positive(t, first.Waits.Load())
+			assert.Zero(t, first.Inside.Load())
+			assert.Zero(t, last.Inside.Load())
 		})
 	}
 }
@@ -384,18 +361,18 @@ func TestALimitIsReleasedWhenALaterOneRefuses(t *testing.T) {
 			func() error { return errBoom },
 			func() error { panic(errBoom) },
 		} {
-			limit := &turnstile{t: t}
+			limit := testkit.NewTurnstile(t)
 			p := newTasks(pool.Limit(limit, waiterFunc(func(context.Context) error {
-				assert.EqualValues(t, 1, limit.inside.Load())
+				assert.EqualValues(t, 1, limit.Inside.Load())
 				return refusal()
 			})))
 			for name, run := range through {
 				run(t.Context(), p, give(1))
-				assert.Zero(t, limit.inside.Load(), name)
+				assert.Zero(t, limit.Inside.Load(), name)
 			}
 			_, err := submit(t, p, give(1)).Wait(t.Context())
 			require.ErrorIs(t, err, errBoom)
-			assert.Zero(t, limit.inside.Load())
+			assert.Zero(t, limit.Inside.Load())
 			require.NoError(t, p.Close())
 		}
 	})
@@ -403,14 +380,14 @@ func TestALimitIsReleasedWhenALaterOneRefuses(t *testing.T) {
 
 // A limit whose Release panics breaks the call, and no other limit.
 func TestALimitIsReleasedThoughAnotherPanics(t *testing.T) {
-	first := &turnstile{t: t}
+	first := testkit.NewTurnstile(t)
 	p := newTasks(pool.Limit(first, brokenTurnstile{}))
 	defer p.Close()
 	_, err := p.Do(t.Context(), give(1))
 	var caught *result.PanicError
 	require.ErrorAs(t, err, &caught)
 	assert.Equal(t, "release", caught.Value)
-	assert.Zero(t, first.inside.Load())
+	assert.Zero(t, first.Inside.Load())
 }
 
 type brokenTurnstile struct{}

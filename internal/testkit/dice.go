@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -18,6 +19,16 @@ func NewDice(seed, salt uint64) *Dice { return &Dice{random: rand.New(rand.NewPC
 
 // DiceOf returns dice of bytes.
 func DiceOf(data []byte) *Dice { return &Dice{data: data} }
+
+// Shared returns Throw for any number of goroutines. The dice must not be used otherwise from then on.
+func (d *Dice) Shared() func(n int) int {
+	var mu sync.Mutex
+	return func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return d.Throw(n)
+	}
+}
 
 // Throw returns a number below n.
 func (d *Dice) Throw(n int) int {
